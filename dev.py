@@ -31,7 +31,9 @@ def install_hatch() -> None:
         subprocess.run([*pip, "--no-compile", "--target", fresh, HATCH], check=True)
         os.replace(fresh, TOOLS)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"pip could not install {HATCH} (status {error.returncode}); see its message above")
+        sys.exit(
+            f"pip could not install {HATCH} (status {error.returncode}); see its message above"
+        )
     except OSError:
         if not TOOLS.is_dir():  # else another dev.py was faster
             raise
@@ -41,7 +43,7 @@ def install_hatch() -> None:
 
 def main() -> None:
     """Run Hatch with the arguments given."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - said before Hatch says something less clear
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     if not TOOLS.is_dir():
         print("Installing Hatch into", TOOLS, flush=True)

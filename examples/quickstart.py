@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import persist_to_disk as ptd
 import torch
 from torch import Tensor, nn
-from torch_saveload import save_load
 
 import ckpt
+import persist_to_disk as ptd
 import savethat
+from torch_saveload import save_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from codesave import UniqueCodebase
 
 import ckpt
+from codesave import UniqueCodebase
 
 
 def main(run: Path) -> int:
