@@ -55,7 +55,7 @@ def check(
 ) -> tuple[bool, str]:
     """Install the wheels and run the tests; whether they passed, and what was printed."""
     venv = work / f"{package}-{version}"
-    python = venv / "bin" / "python"
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     copy = venv / "tests"
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     env.setdefault("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS", ""))
@@ -70,7 +70,7 @@ def check(
         [*install, *needed],
         [python, ROOT / "ci" / "only.py", distribution(package)],
         [*install, *named],
-        [venv / "bin" / "pytest", "-q", *config, copy],
+        [python, "-m", "pytest", "-q", *config, copy],
     ]
     out = ""
     for step in steps:
