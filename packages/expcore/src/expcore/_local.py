@@ -1,0 +1,216 @@
+"""Values as files in a folder: the key is the path."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from expcore._atomic import make_folders, open_atomic, sweep, write_file
+from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._storage import Prefix, Stat, Storage, check_range, copy
+from expcore.errors import InvalidKey, KeyExists, KeyNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from expcore._storage import Data
+
+MAX_PART_BYTES = 255
+
+
+class LocalStorage(Storage):
+    """A folder, made when something is first written to it.
+
+    A key's parts are folder names, so a key cannot be both a value and the start of another.
+    Folders that become empty are removed. Symbolic links to files are values; links to folders
+    are not listed. What killed writers left in a folder is removed when this object first
+    writes there.
+
+    >>> storage = LocalStorage("data_storage")
+    >>> storage.write("runs/1/loss.txt", b"0.5").size
+    3
+    >>> [stat.key for stat in storage.list("runs/")]
+    ['runs/1/loss.txt']
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder).absolute()
+        self.url = self.folder.as_uri()
+        self._swept: set[Path] = set()
+
+    def __repr__(self) -> str:
+        return f"LocalStorage({str(self.folder)!r})"
+
+    def path(self, key: str) -> Path:
+        """Return where a key's value is, or would be.
+
+        Raises:
+            InvalidKey: The key is none, or a part is too long for a file name.
+        """
+        for part in check_key(key).split("/"):
+            if len(part.encode()) > MAX_PART_BYTES:
+                raise InvalidKey(key, f"{part[:20]}… is longer than {MAX_PART_BYTES} bytes")
+        return self.folder / key
+
+    def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open a value, or a range of its bytes; see :class:`Storage`."""
+        check_range(start, stop)
+        path = self.path(key)
+        try:
+            file = path.open("rb")
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            IsADirectoryError,
+            PermissionError,
+        ) as error:
+            if isinstance(error, PermissionError) and not path.is_dir():  # Windows, for a folder
+                raise
+            raise KeyNotFound(key, self.url) from None
+        if start == 0 and stop is None:
+            return file
+        return io.BufferedReader(_Range(file, start, stop))
+
+    def write(self, key: str, data: Data) -> Stat:
+        """Store bytes; see :class:`Storage`."""
+        return self._write(key, data, overwrite=True)
+
+    def write_new(self, key: str, data: Data) -> Stat:
+        """Store bytes under a free key; see :class:`Storage`."""
+        return self._write(key, data, overwrite=False)
+
+    def stat(self, key: str) -> Stat:
+        """Return size and time; see :class:`Storage`."""
+        path = self.path(key)
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyNotFound(key, self.url) from None
+        if not path.is_file():
+            raise KeyNotFound(key, self.url)
+        return Stat(key, found.st_size, found.st_mtime)
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
+        """Yield what starts with ``prefix``, sorted; see :class:`Storage`."""
+        check_prefix(prefix)
+        if delimiter not in {None, "/"}:
+            raise ValueError(f"a folder is delimited by '/', not by {delimiter!r}")
+        start, _, _ = prefix.rpartition("/")
+        return self._list(f"{start}/" if start else "", prefix, grouped=delimiter is not None)
+
+    def delete(self, key: str) -> None:
+        """Remove a value and the folders that become empty; see :class:`Storage`."""
+        path = self.path(key)
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except (IsADirectoryError, PermissionError):
+            if path.is_dir():  # the start of other keys, not a key
+                return
+            raise
+        for folder in path.parents:
+            if folder == self.folder:
+                break
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or just gone
+                break
+
+    def _write(self, key: str, data: Data, *, overwrite: bool) -> Stat:
+        path = self.path(key)
+        for attempt in range(100):
+            try:
+                make_folders(path.parent)
+                self._sweep_once(path.parent)
+                _write_path(path, data, overwrite=overwrite)
+            except FileNotFoundError:
+                # Another process removed the folder as empty after we made it.
+                if attempt == 99 or path.parent.is_dir():  # noqa: PLR2004
+                    raise
+                continue
+            except (NotADirectoryError, IsADirectoryError) as error:
+                raise InvalidKey(
+                    key, "a part of it is a value, or it is part of others"
+                ) from error
+            except FileExistsError:
+                raise KeyExists(key, self.url) from None
+            break
+        return self.stat(key)
+
+    def _sweep_once(self, folder: Path) -> None:
+        if folder not in self._swept:
+            self._swept.add(folder)
+            sweep(folder)
+
+    def _list(self, parent: str, prefix: str, *, grouped: bool) -> Iterator[Stat | Prefix]:
+        """Yield from one folder; `parent` is its key with a slash, or nothing."""
+        try:
+            with os.scandir(self.folder / parent) as found:
+                entries = [entry for entry in found if not TEMPORARY.fullmatch(entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        names = {
+            f"{parent}{entry.name}{'/' if entry.is_dir() else ''}": entry for entry in entries
+        }
+        for name in sorted(names):
+            if not (name.startswith(prefix) or prefix.startswith(name)):
+                continue
+            key = check_key(name.removesuffix("/"))
+            if not name.endswith("/"):
+                try:
+                    stat = names[name].stat()
+                except FileNotFoundError:  # deleted since, or a link to nowhere
+                    continue
+                yield Stat(key, stat.st_size, stat.st_mtime)
+            elif names[name].is_symlink():
+                continue
+            elif grouped and len(name) > len(prefix):
+                if next(self._list(name, prefix, grouped=False), None) is not None:
+                    yield Prefix(name)
+            else:
+                yield from self._list(name, prefix, grouped=grouped)
+
+
+def _write_path(path: Path, data: Data, *, overwrite: bool) -> None:
+    if isinstance(data, Path):
+        with data.open("rb") as source, open_atomic(path, overwrite=overwrite) as target:
+            copy(source, target)
+    elif hasattr(data, "read"):
+        with open_atomic(path, overwrite=overwrite) as target:
+            copy(data, target)
+    else:
+        write_file(path, data, overwrite=overwrite)
+
+
+class _Range(io.RawIOBase):
+    """The bytes of a file from `start` up to `stop`, counted from 0."""
+
+    def __init__(self, file: BinaryIO, start: int, stop: int | None) -> None:
+        self._file = file
+        size = os.fstat(file.fileno()).st_size
+        self._start = min(start, size)
+        self._stop = size if stop is None else max(self._start, min(stop, size))
+        file.seek(self._start)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        left = max(0, self._stop - self._file.tell())
+        piece = self._file.read(min(len(buffer), left))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: self._start, io.SEEK_CUR: self._file.tell(), io.SEEK_END: self._stop}
+        return self._file.seek(max(self._start, base[whence] + offset)) - self._start
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

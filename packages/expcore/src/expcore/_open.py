@@ -1,0 +1,87 @@
+"""From a URL or a path to a storage."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from expcore._local import LocalStorage
+from expcore._memory import MemoryStorage
+from expcore.errors import UnknownSchemeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from expcore._storage import Storage
+
+GROUP = "expcore.storage"
+# Two letters at least: `C:\\data` is a path.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
+
+
+def open_storage(url: str | os.PathLike[str]) -> Storage:
+    """Open the storage that a URL or a path names.
+
+    ======================  =================================================================
+    ``folder``, ``file:…``  a folder, made when first written to
+    ``memory:``             a new, empty one in this process's memory
+    ``b2://bucket/prefix``  Backblaze B2 (extra ``b2``)
+    ``s3://…``, ``gs://…``  and every other scheme that fsspec knows (extra ``fsspec``)
+    ======================  =================================================================
+
+    Other packages add schemes by the entry-point group ``expcore.storage``: the entry point's
+    name is the scheme and it loads a function from the URL to a :class:`~expcore.Storage`.
+
+    Raises:
+        UnknownSchemeError: Nothing is known for the scheme.
+        MissingExtraError: What the scheme needs is not installed.
+
+    >>> open_storage("memory:").url
+    'memory:'
+    """
+    text = os.fspath(url)
+    match = _SCHEME.match(text) if isinstance(url, str) else None
+    if match is None:
+        return LocalStorage(Path(text).expanduser())
+    scheme = match[1].lower()
+    if scheme in _BUILT_IN:
+        return _BUILT_IN[scheme](text)
+    for entry in entry_points(group=GROUP, name=scheme):
+        opener: Callable[[str], Storage] = entry.load()
+        return opener(text)
+    raise UnknownSchemeError(without_credentials(text), known_schemes())
+
+
+def known_schemes() -> tuple[str, ...]:
+    """Return the schemes that :func:`open_storage` can be given, fsspec's own left out."""
+    return tuple(sorted({*_BUILT_IN, *entry_points(group=GROUP).names}))
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without its user, password and query, to be shown to people.
+
+    >>> without_credentials("s3://key:secret@bucket/prefix?token=x")
+    's3://bucket/prefix'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _open_file(url: str) -> Storage:
+    parts = urlsplit(url)
+    if parts.netloc not in {"", "localhost"}:
+        raise ValueError(f"{url!r} names the host {parts.netloc!r}; write file:///folder")
+    path = url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)
+    return LocalStorage(path)
+
+
+def _open_memory(_: str) -> Storage:
+    return MemoryStorage()
+
+
+_BUILT_IN: dict[str, Callable[[str], Storage]] = {"file": _open_file, "memory": _open_memory}

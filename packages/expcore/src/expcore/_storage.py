@@ -1,0 +1,161 @@
+"""The :class:`Storage` protocol: bytes under keys, in a folder, a bucket or memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
+
+from expcore._atomic import open_atomic
+from expcore.errors import IntegrityError, KeyNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+    Data: TypeAlias = Buffer | BinaryIO | Path
+    """What can be written: bytes, an open binary file (from its position on), or a path."""
+
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a storage knows about one key."""
+
+    key: str
+    size: int
+    """Bytes."""
+    mtime: float
+    """When the value was written, in seconds since 1970 (UTC)."""
+    digest: str | None = None
+    """``algorithm:hex`` of the contents, where the storage knows it without reading them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What several keys have in common, up to and including a delimiter."""
+
+    key: str
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Bytes under slash-separated keys.
+
+    A write is atomic: a reader sees the old value or the new one, never a part. A value that
+    was written is listed and read from then on. Every key is checked before anything is
+    touched (:class:`~expcore.InvalidKey`), also the keys that a remote lists.
+
+    A backend inherits from this class and defines ``url``, ``open_read``, ``write``,
+    ``write_new``, ``stat``, ``list`` and ``delete``; the others have definitions here.
+    ``expcore.testing.StorageContract`` tests the result.
+    """
+
+    url: str
+    """Opens the same storage again by :func:`~expcore.open_storage`; holds no credentials."""
+
+    def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open a value, or the bytes from ``start`` up to ``stop``, for reading.
+
+        A range past the end is cut to what there is, as in slices of ``bytes``.
+
+        Raises:
+            KeyNotFound: Nothing is stored under the key.
+            ValueError: ``start`` or ``stop`` is negative.
+        """
+        ...
+
+    def write(self, key: str, data: Data) -> Stat:
+        """Store bytes under a key, in place of what was there."""
+        ...
+
+    def write_new(self, key: str, data: Data) -> Stat:
+        """Store bytes under a key that is free: of many callers exactly one succeeds.
+
+        Raises:
+            KeyExists: The key is taken.
+        """
+        ...
+
+    def stat(self, key: str) -> Stat:
+        """Return size, time and, where known, digest of a value.
+
+        Raises:
+            KeyNotFound: Nothing is stored under the key.
+        """
+        ...
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
+        """Yield what is stored under keys that start with ``prefix``, sorted by key.
+
+        Args:
+            prefix: Any start of a key; it need not end with a slash.
+            delimiter: With ``"/"``, keys that go on after a slash behind the prefix are not
+                yielded one by one but as one :class:`Prefix`, as a folder would be.
+
+        Raises:
+            InvalidKey: The storage holds a name that cannot be a key.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a value; if there is none, do nothing."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """Return a value.
+
+        Raises:
+            KeyNotFound: Nothing is stored under the key.
+        """
+        with self.open_read(key) as file:
+            return file.read()
+
+    def exists(self, key: str) -> bool:
+        """Say whether a value is stored under the key."""
+        try:
+            self.stat(key)
+        except KeyNotFound:
+            return False
+        return True
+
+    def upload(self, path: str | os.PathLike[str], key: str) -> Stat:
+        """Store a file's contents under a key."""
+        return self.write(key, Path(path))
+
+    def download(self, key: str, path: str | os.PathLike[str]) -> None:
+        """Write a value to a file, which is there as a whole or not at all.
+
+        Raises:
+            KeyNotFound: Nothing is stored under the key.
+            IntegrityError: Fewer or more bytes arrived than the storage said.
+        """
+        stat = self.stat(key)
+        with self.open_read(key) as source, open_atomic(path) as target:
+            size = copy(source, target)
+            if size != stat.size:
+                raise IntegrityError(
+                    self.url, f"download {key!r}", f"{size} bytes arrived of {stat.size}"
+                )
+
+
+def copy(source: BinaryIO, target: BinaryIO) -> int:
+    """Copy from the one's position to its end; return the number of bytes."""
+    size = 0
+    while piece := source.read(COPY_BYTES):
+        target.write(piece)
+        size += len(piece)
+    return size
+
+
+def check_range(start: int, stop: int | None) -> None:
+    """Refuse ranges that count from the end.
+
+    Raises:
+        ValueError: A bound is negative.
+    """
+    if start < 0 or (stop is not None and stop < 0):
+        raise ValueError(f"a range of bytes starts at 0, not at {start}:{stop}")

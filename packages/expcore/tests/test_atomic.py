@@ -1,0 +1,224 @@
+"""A file that is written atomically holds the old bytes or the new."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from expcore import open_atomic, sweep, write_file
+from expcore._atomic import make_folders
+from expcore._stream import BLOCK_BYTES, STAGE_BYTES
+
+posix = pytest.mark.skipif(os.name == "nt", reason="modes and links are POSIX's")
+LARGE = 2 * STAGE_BYTES + 3 * BLOCK_BYTES + 17
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def claim_while_another_writes(path: Path) -> None:
+    with open_atomic(path, overwrite=False) as file:
+        file.write(b"slow")
+        path.write_bytes(b"fast")
+
+
+def test_written_bytes_can_be_read(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", b"new")
+
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES, STAGE_BYTES - 1, STAGE_BYTES, LARGE])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_buffers_of_any_size_and_place_arrive_whole(
+    tmp_path: Path, size: int, offset: int
+) -> None:
+    data = memoryview(os.urandom(size + offset))[offset:]
+    told: list[int] = []
+
+    write_file(tmp_path / "a", data, progress=told.append)
+
+    assert (tmp_path / "a").read_bytes() == data
+    assert sum(told) == size
+
+
+@pytest.mark.parametrize("piece", [1000, BLOCK_BYTES, STAGE_BYTES, STAGE_BYTES + 5])
+def test_pieces_are_joined(tmp_path: Path, piece: int) -> None:
+    data = os.urandom(LARGE)
+
+    write_file(tmp_path / "a", (data[i : i + piece] for i in range(0, len(data), piece)))
+
+    assert (tmp_path / "a").read_bytes() == data
+
+
+def test_arrays_of_wide_items_are_written_as_bytes(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", memoryview(bytes(range(16))).cast("I", (2, 2)))
+
+    assert (tmp_path / "a").read_bytes() == bytes(range(16))
+
+
+def test_a_buffer_with_gaps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="make it contiguous"):
+        write_file(tmp_path / "a", memoryview(b"abcdef")[::2])
+
+    assert names(tmp_path) == []
+
+
+def test_what_has_no_bytes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="cannot write str"):
+        write_file(tmp_path / "a", ["text"])  # type: ignore[list-item]
+
+    assert names(tmp_path) == []
+
+
+def test_a_block_that_raises_leaves_the_old_value(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", b"old")
+
+    def interrupted() -> None:
+        with open_atomic(tmp_path / "a") as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_the_file_is_real_and_seekable(tmp_path: Path) -> None:
+    with open_atomic(tmp_path / "a") as file:
+        file.write(b"hello world")
+        file.seek(0)
+        assert file.read(5) == b"hello"
+        assert isinstance(file.fileno(), int)
+
+    assert (tmp_path / "a").read_bytes() == b"hello world"
+
+
+def test_the_block_may_close_the_file(tmp_path: Path) -> None:
+    with open_atomic(tmp_path / "a") as file:
+        file.write(b"closed")
+        file.close()
+
+    assert (tmp_path / "a").read_bytes() == b"closed"
+
+
+def test_a_claim_comes_second(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", b"first", overwrite=False)
+
+    with pytest.raises(FileExistsError):
+        write_file(tmp_path / "a", b"second", overwrite=False)
+
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_claim_loses_to_a_file_that_appears_while_it_writes(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        claim_while_another_writes(tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == b"fast"
+    assert names(tmp_path) == ["a"]
+
+
+def test_claims_work_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    write_file(tmp_path / "a", b"first", overwrite=False)
+
+    with pytest.raises(FileExistsError):
+        claim_while_another_writes(tmp_path / "b")
+
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert (tmp_path / "b").read_bytes() == b"fast"
+
+
+@posix
+def test_mode_bits_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_file(tmp_path / "a", b"")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@posix
+def test_a_symbolic_link_is_replaced_unless_following_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+
+    write_file(tmp_path / "link", b"1", follow_symlinks=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"1"
+
+    write_file(tmp_path / "link", b"2")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"1"
+
+
+def test_no_parents_are_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_file(tmp_path / "missing" / "a", b"")
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    name = "é" * 127
+
+    write_file(tmp_path / name, b"x")
+
+    assert names(tmp_path) == [name]
+
+
+def test_sweep_takes_what_killed_writers_left_and_nothing_else(tmp_path: Path) -> None:
+    dead = tmp_path / ".a.0123456789abcdef.tmp"
+    dead.write_bytes(b"part")
+    (tmp_path / ".a.tmp").write_bytes(b"someone's")
+
+    with open_atomic(tmp_path / "b") as file:
+        assert sweep(tmp_path) == [dead]
+        file.write(b"alive")
+
+    assert names(tmp_path) == [".a.tmp", "b"]
+    assert (tmp_path / "b").read_bytes() == b"alive"
+
+
+def test_sweeping_a_folder_that_is_not_there_removes_nothing(tmp_path: Path) -> None:
+    assert sweep(tmp_path / "missing") == []
+
+
+def test_folders_are_made_and_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    make_folders(tmp_path / "a" / "b")
+    make_folders(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NotADirectoryError, match="file"):
+        make_folders(tmp_path / "file" / "c")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="direct writes are Linux's")
+def test_writes_that_cannot_be_direct_are_buffered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from expcore import _stream
+
+    def refuse(*_: object) -> int:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(_stream.fcntl, "fcntl", refuse)
+    data = os.urandom(LARGE)
+    monkeypatch.setattr(_stream.fcntl, "fcntl", lambda *a: 0 if a[1] == 3 else refuse())
+
+    write_file(tmp_path / "a", data)
+
+    assert (tmp_path / "a").read_bytes() == data
