@@ -1,3 +1,71 @@
 """Typed nodes run from the command line; every run kept, found and had back."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from savethat._args import Args
+from savethat._cli import run_main
+from savethat._context import Artifact, RunContext
+from savethat._node import ARGS, HookHandle, Node, create_node, join, set_project_dir
+from savethat._storage import Storage, get_storage
+from savethat.errors import (
+    ArgumentsError,
+    BrokenModuleWarning,
+    ConfigError,
+    ConfigNotFound,
+    NodeAlreadyRan,
+    NodeDefinitionError,
+    NodeNotFound,
+    NotSyncedWarning,
+    ResultsNotSaved,
+    RunNotFound,
+    SavethatError,
+    SavethatPluginWarning,
+    SavethatWarning,
+    UnsafeFolder,
+)
+
+if TYPE_CHECKING:
+    from loguru import logger
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ARGS",
+    "Args",
+    "ArgumentsError",
+    "Artifact",
+    "BrokenModuleWarning",
+    "ConfigError",
+    "ConfigNotFound",
+    "HookHandle",
+    "Node",
+    "NodeAlreadyRan",
+    "NodeDefinitionError",
+    "NodeNotFound",
+    "NotSyncedWarning",
+    "ResultsNotSaved",
+    "RunContext",
+    "RunNotFound",
+    "SavethatError",
+    "SavethatPluginWarning",
+    "SavethatWarning",
+    "Storage",
+    "UnsafeFolder",
+    "create_node",
+    "get_storage",
+    "join",
+    "logger",
+    "run_main",
+    "set_project_dir",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import loguru when the logger is asked for, not before."""
+    if name == "logger":
+        from loguru import logger
+
+        return logger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

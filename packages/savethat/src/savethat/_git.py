@@ -1,0 +1,74 @@
+"""The state of the code's git repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+DIFF_BYTES = 10_000_000
+TIMEOUT_S = 30
+
+
+def git_facts(folder: Path) -> dict[str, Any] | None:
+    """The commit, and how the files differ from it; None outside of a repository.
+
+    A diff of more than ten megabytes is cut, and ``diff_cut`` says so.
+    """
+    root = _git(folder, "rev-parse", "--show-toplevel")
+    if root is None:
+        return None
+    top = Path(root.strip())
+    status = _git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all") or ""
+    entries = status.split("\0")
+    diff = _git(top, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD") or ""
+    return {
+        "root": str(top),
+        "commit": (_git(top, "rev-parse", "--verify", "HEAD") or "").strip() or None,
+        "branch": (_git(top, "symbolic-ref", "--short", "HEAD") or "").strip() or None,
+        "remotes": _remotes(top),
+        "dirty": any(entry and not entry.startswith("??") for entry in entries),
+        "diff": diff[:DIFF_BYTES],
+        "diff_cut": len(diff) > DIFF_BYTES,
+        "untracked": [entry[3:] for entry in entries if entry.startswith("?? ")],
+    }
+
+
+def without_secrets(url: str) -> str:
+    """A URL without user, password or query: each may be a token.
+
+    >>> without_secrets("https://oauth2:glpat-secret@gitlab.com/me/repo.git")
+    'https://gitlab.com/me/repo.git'
+    >>> without_secrets("git@github.com:me/repo.git")
+    'git@github.com:me/repo.git'
+    """
+    scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
+    if not scheme:
+        return url
+    host, slash, path = url[scheme.end() :].partition("/")
+    return scheme[0] + host.rpartition("@")[2] + slash + re.split(r"[?#]", path)[0]
+
+
+def _remotes(top: Path) -> dict[str, str]:
+    listed = _git(top, "config", "--get-regexp", r"^remote\..*\.url$") or ""
+    pairs = (line.partition(" ") for line in listed.splitlines())
+    return {key[len("remote.") : -len(".url")]: without_secrets(url) for key, _, url in pairs}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git prints; None where it fails or is missing."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(  # noqa: S603 # no shell, fixed words
+            ["git", "-C", str(folder), *words],  # noqa: S607 # git is where the user has it
+            capture_output=True,
+            env=environment,
+            timeout=TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

@@ -1,0 +1,289 @@
+"""Values of argument types: from a word on the command line, from JSON, and back to JSON.
+
+Types: str, int, float, bool, None, ``Optional``, unions, ``Literal``, enums (by name or value),
+``list``, ``set``, ``frozenset``, ``tuple``, ``dict``, ``Path``, dataclasses, and every class whose
+constructor takes one string.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import json
+import types
+from pathlib import Path, PurePath
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+SEQUENCES: dict[Any, type] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    tuple: tuple,
+    collections.abc.Sequence: tuple,
+    collections.abc.Iterable: tuple,
+    collections.abc.Set: frozenset,
+}
+MAPPINGS: dict[Any, type] = {dict: dict, collections.abc.Mapping: dict}
+CLASS_NAMES = ("__module__", "__qualname__")  # of an args.json
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's arguments, by name, in order."""
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+
+
+def field_of(cls: type, name: str) -> dataclasses.Field[Any]:
+    """A field of a dataclass, by its name."""
+    return next(field for field in dataclasses.fields(cls) if field.name == name)
+
+
+def is_nested(tp: Any) -> bool:
+    """Whether the type is a dataclass: its arguments are options of their own."""
+    return isinstance(tp, type) and dataclasses.is_dataclass(tp)
+
+
+def optional(tp: Any) -> Any:
+    """``X`` for ``Optional[X]``, else the type itself."""
+    if get_origin(tp) in (Union, types.UnionType):
+        rest = [arm for arm in get_args(tp) if arm is not type(None)]
+        if len(rest) == 1:
+            return rest[0]
+    return tp
+
+
+def parse_word(tp: Any, word: str) -> Any:
+    """The value of type ``tp`` that a word of the command line stands for.
+
+    >>> parse_word(float, "1e-3"), parse_word(bool, "yes"), parse_word(int | None, "None")
+    (0.001, True, None)
+
+    Raises:
+        ValueError: The word stands for no such value.
+    """
+    origin = get_origin(tp)
+    if tp in (str, Any) or isinstance(tp, TypeVar):
+        return word
+    if tp is bool:
+        if word.lower() not in TRUE + FALSE:
+            raise ValueError(f"{word!r} is not true or false")
+        return word.lower() in TRUE
+    if tp is type(None):
+        if word not in ("None", "null"):
+            raise ValueError(f"{word!r} is not None")
+        return None
+    if origin in (Union, types.UnionType):
+        # None is tried first, or it would be a str.
+        return _first(sorted(get_args(tp), key=lambda arm: arm is not type(None)), word)
+    if origin is Literal:
+        return _choose(word, {str(value): value for value in get_args(tp)})
+    if isinstance(tp, type) and issubclass(tp, enum.Enum):
+        values = {str(member.value): member for member in tp}
+        return _choose(word, values | dict(tp.__members__), list(tp.__members__))
+    if is_nested(tp):
+        return build(tp, json.loads(word))
+    if not callable(tp):
+        raise ValueError(f"{tp} cannot be given on the command line")  # noqa: TRY004
+    return tp(word)
+
+
+def parse_words(tp: Any, words: list[str]) -> Any:
+    """The value of type ``tp`` that the words after an option stand for.
+
+    >>> parse_words(tuple[int, str], ["1", "a"]), parse_words(dict[str, float], ["lr=0.1"])
+    ((1, 'a'), {'lr': 0.1})
+
+    Raises:
+        ValueError: The words stand for no such value.
+    """
+    inner = optional(tp)
+    origin, arms = get_origin(inner) or inner, get_args(inner)
+    if origin in MAPPINGS:
+        return _parse_items(arms or (str, str), words)
+    if origin not in SEQUENCES:
+        return parse_word(tp, words[0])
+    if inner is not tp and words == ["None"]:
+        return None
+    if origin is tuple and arms and arms[-1] is not ...:
+        if len(words) != len(arms):
+            raise ValueError(f"{len(arms)} values are needed, not {len(words)}")
+        return tuple(parse_word(arm, word) for arm, word in zip(arms, words, strict=True))
+    return SEQUENCES[origin](parse_word(arms[0] if arms else str, word) for word in words)
+
+
+def _parse_items(arms: tuple[Any, ...], words: list[str]) -> dict[Any, Any]:
+    items: dict[Any, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"{word!r} is not KEY=VALUE")
+        items[parse_word(arms[0], key)] = parse_word(arms[1], value)
+    return items
+
+
+def _first(arms: list[Any], word: str) -> Any:
+    problems: list[str] = []
+    for arm in arms:
+        try:
+            return parse_word(arm, word)
+        except (ValueError, TypeError) as error:
+            problems.append(str(error))
+    raise ValueError("; ".join(problems))
+
+
+def _choose(word: str, choices: dict[str, Any], shown: list[str] | None = None) -> Any:
+    if word not in choices:
+        raise ValueError(f"{word!r} is not one of {', '.join(shown or choices)}")
+    return choices[word]
+
+
+def from_data(tp: Any, data: Any) -> Any:
+    """The value of type ``tp`` that plain data (JSON, TOML, YAML) stands for.
+
+    >>> from_data(tuple[int, Path], [1, "data.csv"])
+    (1, PosixPath('data.csv'))
+
+    Raises:
+        ValueError: The data are of another type; the message says where.
+    """
+    origin, arms = get_origin(tp) or tp, get_args(tp)
+    if origin in (Union, types.UnionType):
+        return _first_of_data(arms, data)
+    if origin is Literal:
+        found = [value for value in arms if type(value) is type(data) and value == data]
+        return found[0] if found else _choose(str(data), {str(value): value for value in arms})
+    if origin in SEQUENCES:
+        return _sequence(SEQUENCES[origin], arms, data)
+    if origin in MAPPINGS:
+        return _mapping(arms, data)
+    if is_nested(tp):
+        return data if isinstance(data, tp) else build(tp, data)
+    return _scalar(tp, data)
+
+
+def _first_of_data(arms: tuple[Any, ...], data: Any) -> Any:
+    # An arm of the very type first: 1 is an int in float | int, "1" a str in int | str.
+    exact = [arm for arm in arms if arm is type(data)]
+    problems: list[str] = []
+    for arm in [*exact, *arms]:
+        try:
+            return from_data(arm, data)
+        except (ValueError, TypeError) as error:
+            problems.append(str(error))
+    raise ValueError("; ".join(problems))
+
+
+def _sequence(cls: type, arms: tuple[Any, ...], data: Any) -> Any:
+    if isinstance(data, str | bytes) or not isinstance(data, collections.abc.Iterable):
+        raise ValueError(f"{data!r} is not a list")  # noqa: TRY004
+    items = list(data)
+    if cls is tuple and arms and arms[-1] is not ...:
+        if len(items) != len(arms):
+            raise ValueError(f"{data!r} has {len(items)} values, expected {len(arms)}")
+        return tuple(from_data(arm, item) for arm, item in zip(arms, items, strict=True))
+    return cls(from_data(arms[0] if arms else Any, item) for item in items)
+
+
+def _mapping(arms: tuple[Any, ...], data: Any) -> dict[Any, Any]:
+    if not isinstance(data, collections.abc.Mapping):
+        raise ValueError(f"{data!r} is not a mapping")  # noqa: TRY004 # a value, not a type, is wrong
+    key, value = arms or (Any, Any)
+    # JSON has no keys but strings.
+    return {
+        parse_word(key, k) if isinstance(k, str) else from_data(key, k): from_data(value, v)
+        for k, v in data.items()
+    }
+
+
+def _scalar(tp: Any, data: Any) -> Any:
+    if tp is Any or isinstance(tp, TypeVar) or (isinstance(tp, type) and isinstance(data, tp)):
+        if tp in (int, float) and isinstance(data, bool):
+            raise ValueError(f"{data!r} is not of type {tp.__name__}")
+        return data
+    if tp is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if tp in (int, float, bool, str) or tp is type(None) or tp is None:
+        if data is None and tp is None:
+            return None
+        raise ValueError(f"{data!r} is not of type {getattr(tp, '__name__', tp)}")
+    if isinstance(tp, type) and issubclass(tp, enum.Enum):
+        return _choose(str(data), {str(m.value): m for m in tp} | dict(tp.__members__))
+    if isinstance(data, str):
+        return parse_word(tp, data)
+    raise ValueError(f"{data!r} is not of type {getattr(tp, '__name__', tp)}")
+
+
+def build(cls: type, data: Any) -> Any:
+    """Make a dataclass from a mapping of its arguments.
+
+    Raises:
+        ValueError: An argument is unknown, missing or of another type; the message names it.
+    """
+    if not isinstance(data, collections.abc.Mapping):
+        raise ValueError(f"{data!r} is not a mapping of the arguments of {cls.__name__}")  # noqa: TRY004
+    given = {key: value for key, value in data.items() if key not in CLASS_NAMES}
+    hints = field_types(cls)
+    if unknown := [str(key) for key in given if key not in hints]:
+        raise ValueError(
+            f"{cls.__name__} has no argument {', '.join(unknown)}; it has {', '.join(hints)}"
+        )
+    if missing := [name for name in required(cls) if name not in given]:
+        raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            values[name] = from_data(hints[name], _with_defaults(field_of(cls, name), value))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from error
+    return cls(**values)
+
+
+def _with_defaults(field: dataclasses.Field[Any], data: Any) -> Any:
+    """Part of a nested dataclass is completed from the field's default, not from the class's."""
+    owner = default_of(field)
+    if not isinstance(data, collections.abc.Mapping) or not is_nested(type(owner)):
+        return data
+    return {name: getattr(owner, name) for name in field_types(type(owner))} | dict(data)
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field; ``dataclasses.MISSING`` where there is none."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def required(cls: type) -> list[str]:
+    """The arguments of a dataclass that have no default."""
+    return [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.init
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+
+
+def to_data(value: Any) -> Any:
+    """Plain data for JSON, from which :func:`from_data` makes the value again."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: to_data(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.init
+        }
+    if isinstance(value, enum.Enum):
+        return value.name
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, PurePath):
+        return value.as_posix() if isinstance(value, Path) else str(value)
+    if isinstance(value, collections.abc.Mapping):
+        return {str(to_data(k)): to_data(v) for k, v in value.items()}
+    if isinstance(value, collections.abc.Set):
+        return sorted((to_data(item) for item in value), key=str)
+    if isinstance(value, collections.abc.Sequence) and not isinstance(value, bytes | bytearray):
+        return [to_data(item) for item in value]
+    return str(value)

@@ -1,0 +1,168 @@
+"""What can go wrong, as types.
+
+::
+
+    SavethatError
+    ├── ConfigError (ValueError)              the TOML says something that cannot be
+    ├── ConfigNotFound (FileNotFoundError)    there is no such TOML
+    ├── ArgumentsError (ValueError)           values that do not fit a node's arguments
+    ├── NodeDefinitionError (TypeError)       a node class without an arguments class
+    ├── NodeNotFound (LookupError)            no node, or several, of that name
+    ├── RunNotFound (LookupError)             no run of that key, here or remotely
+    ├── NodeAlreadyRan (RuntimeError)         a node object runs once
+    ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
+    └── UnsafeFolder (PermissionError)        others can write where a pickle would be read
+
+    SavethatWarning (UserWarning)
+    ├── SavethatPluginWarning                 a plugin failed; the run went on without it
+    ├── BrokenModuleWarning                   a module of the project cannot be imported
+    └── NotSyncedWarning                      the run is kept here, but not (yet) remotely
+
+Every error is also the builtin it is, keeps its facts as fields, and pickles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class SavethatError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(SavethatError, ValueError):
+    """The configuration says something that cannot be."""
+
+    def __init__(self, file: Path | None, problem: str) -> None:
+        super().__init__(file, problem)
+        self.file, self.problem = file, problem
+
+    def __str__(self) -> str:
+        return f"{self.file or 'configuration'}: {self.problem}"
+
+
+class ConfigNotFound(SavethatError, FileNotFoundError):
+    """There is no such configuration file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.file = file
+
+    def __str__(self) -> str:
+        return (
+            f"no configuration at {self.file}; write one with the line "
+            "'local_path = \"${PROJECT_ROOT}/data_storage\"', or correct the path"
+        )
+
+
+class ArgumentsError(SavethatError, ValueError):
+    """Values that do not fit a node's arguments."""
+
+    def __init__(self, args_class: str, name: str, problem: str) -> None:
+        super().__init__(args_class, name, problem)
+        self.args_class, self.name, self.problem = args_class, name, problem
+
+    def __str__(self) -> str:
+        where = f"{self.args_class}.{self.name}" if self.name else self.args_class
+        return f"{where}: {self.problem}"
+
+
+class NodeDefinitionError(SavethatError, TypeError):
+    """A node class does not say what its arguments are."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self.node = node
+
+    def __str__(self) -> str:
+        name = self.node.rpartition(".")[2]
+        return (
+            f"{self.node} has no arguments class; write "
+            f"`class {name}(savethat.Node[{name}Args, Result])` with a frozen dataclass {name}Args"
+        )
+
+
+class NodeNotFound(SavethatError, LookupError):
+    """No node has that name, or several have."""
+
+    def __init__(self, name: str, nodes: Sequence[str]) -> None:
+        super().__init__(name, nodes)
+        self.name, self.nodes = name, tuple(nodes)
+
+    def __str__(self) -> str:
+        found = [node for node in self.nodes if node.rpartition(".")[2] == self.name]
+        if len(found) > 1:
+            return f"several nodes are called {self.name!r}; say which: {', '.join(found)}"
+        there = ", ".join(self.nodes) or "none at all"
+        return f"no node is called {self.name!r}; there are: {there}"
+
+
+class RunNotFound(SavethatError, LookupError):
+    """No run or file has that key."""
+
+    def __init__(self, key: str, places: Sequence[str]) -> None:
+        super().__init__(key, places)
+        self.key, self.places = key, tuple(places)
+
+    def __str__(self) -> str:
+        return f"nothing is kept under {self.key!r} in {' or '.join(self.places)}; see `ls`"
+
+
+class NodeAlreadyRan(SavethatError, RuntimeError):
+    """A node object runs once; a second run is a second node."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"{self.key} has been run; create another node to run it again"
+
+
+class ResultsNotSaved(SavethatError, TypeError):
+    """What ``_run`` returned cannot be pickled, so the run counts as failed."""
+
+    def __init__(self, key: str, kind: str, reason: str) -> None:
+        super().__init__(key, kind, reason)
+        self.key, self.kind, self.reason = key, kind, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the results of {self.key}, a {self.kind}, cannot be pickled ({self.reason}); "
+            "everything else of the run is kept. Return plain data, or objects of classes "
+            "defined at the top of a module"
+        )
+
+
+class UnsafeFolder(SavethatError, PermissionError):
+    """Unpickling runs code, and others can write to the folder of the pickle."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder} can be written to by other users, and reading results.pickle would "
+            f"run their code; `chmod go-w {self.folder}`, or pass trust=True"
+        )
+
+
+class SavethatWarning(UserWarning):
+    """Base of all warnings of this package."""
+
+
+class SavethatPluginWarning(SavethatWarning):
+    """A plugin failed; the run went on without it."""
+
+
+class BrokenModuleWarning(SavethatWarning):
+    """A module of the project cannot be imported, so its nodes are missing."""
+
+
+class NotSyncedWarning(SavethatWarning):
+    """The run is kept locally, but not (yet) remotely."""
