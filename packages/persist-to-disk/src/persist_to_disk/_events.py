@@ -1,0 +1,42 @@
+"""What other packages may listen to: which cache entries are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from expcore import Signal, digest_bytes
+from persist_to_disk._frames import FLAG_SIDECAR
+from persist_to_disk._values import sidecar_facts, sidecar_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from persist_to_disk._bucket import Entry
+
+
+class EntryUsed(NamedTuple):
+    """A cache entry was read (a hit) or written (a miss)."""
+
+    function: str
+    """Module and qualified name."""
+    entry: Entry
+    bucket: Path
+    sidecars: Path
+    hit: bool
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the result: the bucket, or the sidecar of a large one."""
+        if self.entry.flags & FLAG_SIDECAR:
+            return sidecar_path(self.entry.payload, self.sidecars)
+        return self.bucket
+
+    @property
+    def digest(self) -> str:
+        """The digest of the stored result."""
+        if self.entry.flags & FLAG_SIDECAR:
+            return sidecar_facts(self.entry.payload)[1]
+        return digest_bytes(self.entry.payload)
+
+
+used: Signal[EntryUsed] = Signal("persist_to_disk.used")

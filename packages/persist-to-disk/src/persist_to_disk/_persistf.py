@@ -1,0 +1,214 @@
+"""The decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+
+from persist_to_disk._config import check_granularity, check_hashsize
+from persist_to_disk._memo import CacheInfo, Memo
+from persist_to_disk._options import Options, seconds
+from persist_to_disk._switch import Switch
+from persist_to_disk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from persist_to_disk._config import LockGranularity
+    from persist_to_disk._options import HashMethod
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class Persisted(Protocol[P, R_co]):
+    """A decorated function: called as before, with a few more attributes."""
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[P, R_co]:
+        """The function itself, which knows no cache."""
+        ...
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Return the function's result, from disk if it is there."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Persisted[P, R_co]: ...
+    @overload
+    def __get__(
+        self: Persisted[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> Callable[Q, R]: ...
+
+    def cache_info(self) -> CacheInfo:
+        """Return hits and misses of this process, and the entries on disk."""
+        ...
+
+    def cache_path(self, *args: P.args, **kwargs: P.kwargs) -> Path:
+        """Return the bucket file of a call; it need not exist."""
+        ...
+
+    def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Say whether a call would be answered from disk."""
+        ...
+
+    def clear(self) -> None:
+        """Delete all results of the function, of all versions of its code."""
+        ...
+
+
+class Decorator(Protocol):
+    """What :func:`persistf` returns."""
+
+    def __call__(self, function: Callable[P, R], /) -> Persisted[P, R]:
+        """Return the function with a memory on disk."""
+        ...
+
+
+def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
+    freq: float | str | None = None,
+    hashsize: int | None = None,
+    skip_kwargs: Sequence[str] | None = None,
+    expand_dict_kwargs: Sequence[str] | str | None = None,
+    groupby: Sequence[str | tuple[str, ...]] | None = None,
+    switch_kwarg: str | None = "cache_switch",
+    cache: Switch | str | int | None = None,
+    lock_granularity: LockGranularity | None = None,
+    hash_method: HashMethod = "pickle",
+    local: bool = False,
+    alt_dirs: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    hash_size: int | None = None,
+    ttl: float | str | None = None,
+    version: str | None = None,
+    trust: bool = False,
+) -> Decorator:
+    """Keep a function's results on disk, and look them up instead of computing them again.
+
+    A call is the same call if the function's code and the arguments' values are the same,
+    however they are passed. Processes that make the same call at once compute it once. Results
+    are stored with :mod:`pickle`; what cannot be stored is returned, with one warning.
+
+    Args:
+        freq: The same as ``ttl``.
+        hashsize: How many bucket files share the results. Default: ``config``'s.
+        skip_kwargs: Parameters that do not count: calls that differ only there are the same.
+        expand_dict_kwargs: Parameters that are dictionaries, or ``"all"``. Dictionaries always
+            count by their contents; this lets ``groupby`` name their items: ``"name|key"``.
+        groupby: Parameters whose values become folders around the bucket files. A tuple of
+            names becomes one folder.
+        switch_kwarg: The keyword that takes a :class:`Switch` at call time; None for none.
+        cache: A :class:`Switch` for all calls, which wins over that of a call.
+        lock_granularity: Which writers share a lock: of one bucket (``"call"``), one function
+            (``"func"``), or one project (``"global"``). Default: ``config``'s. Computing
+            is locked by call in any case.
+        hash_method: How results of version 0.0.7 were filed: ``"pickle"`` or ``"json"``.
+        local: Keep results below ``config.get_persist_path(local=True)``.
+        alt_dirs: Folders of this function elsewhere, in which results are looked up too.
+        hash_size: The same as ``hashsize``.
+        ttl: How long a result counts: seconds, or like ``"12h"`` or ``"1d"``. Default: for ever.
+        version: Stands for the function's code, which then does not count: a change of the code
+            keeps the results, a change of the version does not.
+        trust: Read and write where other users may write too. A pickle can run code: say this
+            only if you trust all of them.
+
+    Returns:
+        A decorator. What it returns also has ``cache_info()``, ``cache_path(...)``,
+        ``is_cached(...)`` and ``clear()``.
+
+    Raises:
+        ConfigError: A parameter cannot be meant.
+
+    >>> @persistf(skip_kwargs=["device"])
+    ... def train(epochs, device="cpu"):
+    ...     print("training")
+    ...     return epochs * 10
+    >>> train(3)
+    training
+    30
+    >>> train(epochs=3, device="cuda:0")
+    30
+    >>> train.cache_info().hits
+    1
+    """
+    if ttl is not None and freq is not None:
+        raise ConfigError("ttl", ttl, "absent when freq, its other name, is given")
+    if hashsize is not None and hash_size is not None and hashsize != hash_size:
+        raise ConfigError("hash_size", hash_size, f"hashsize, which is {hashsize}, or absent")
+    buckets = hashsize if hashsize is not None else hash_size
+    if hash_method not in ("pickle", "json"):
+        raise ConfigError("hash_method", hash_method, "'pickle' or 'json'")
+    options = Options(
+        hashsize=None if buckets is None else check_hashsize(buckets, "hashsize"),
+        skip=_names(skip_kwargs),
+        expand=expand_dict_kwargs if expand_dict_kwargs == "all" else _names(expand_dict_kwargs),
+        groupby=_names(groupby),
+        switch_kwarg=switch_kwarg,
+        cache=None if cache is None else Switch(cache),
+        lock_granularity=lock_granularity
+        and check_granularity(lock_granularity, "lock_granularity"),
+        hash_method=hash_method,
+        local=local,
+        alt_dirs=tuple(Path(os.path.abspath(path)) for path in alt_dirs or ()),  # noqa: PTH100
+        ttl_s=seconds(freq if ttl is None else ttl, "freq" if ttl is None else "ttl"),
+        version=version,
+        trust=trust,
+    )
+
+    def decorate(function: Callable[P, R], /) -> Persisted[P, R]:
+        return wrap(function, options)
+
+    return decorate
+
+
+def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
+    """Return the function with a memory on disk.
+
+    Raises:
+        ConfigError: A name in the options is no parameter.
+        TypeError: It is not a function.
+    """
+    if not hasattr(function, "__qualname__") or isinstance(function, (staticmethod, classmethod)):
+        raise TypeError(
+            f"persistf decorates functions, not {type(function).__name__} objects; "
+            "put it below @staticmethod or @classmethod"
+        )
+    if options.switch_kwarg in inspect.signature(function).parameters:
+        raise ConfigError(
+            "switch_kwarg", options.switch_kwarg, f"no parameter of {function.__qualname__}"
+        )
+    memo = Memo(function, options)
+
+    # Plain functions, so that pickle and cloudpickle, methods, inspect and help() treat them
+    # as what they are.
+    if inspect.iscoroutinefunction(function):
+
+        async def persisted_async(*args: Any, **kwargs: Any) -> Any:
+            return await memo.call_async(args, kwargs)
+
+        wrapper: Any = functools.update_wrapper(persisted_async, function)
+    else:
+
+        def persisted(*args: Any, **kwargs: Any) -> Any:
+            return memo.call(args, kwargs)
+
+        wrapper = functools.update_wrapper(persisted, function)
+    wrapper.cache_info = memo.cache_info
+    wrapper.cache_path = memo.cache_path
+    wrapper.is_cached = memo.is_cached
+    wrapper.clear = memo.clear
+    return cast("Persisted[P, R]", wrapper)
+
+
+def _names(names: Sequence[Any] | None) -> Any:
+    """Copy a list, which its owner may change; leave a mistaken string to be refused."""
+    return names if isinstance(names, str) else tuple(names or ())

@@ -1,0 +1,97 @@
+"""The bucket files of one folder, and the locks of their writers."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from persist_to_disk._bucket import Bucket, Entry
+from persist_to_disk._frames import FLAG_SIDECAR
+from persist_to_disk._locks import WHOLE_FUNCTION, Lock, byte_lock, key_offset
+from persist_to_disk._values import decode, encode, sidecar_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUCKET_GLOB = "*.pkl"
+
+
+class Store:
+    """Entries by key, in the files ``0.pkl`` to ``(hashsize - 1).pkl`` of a folder.
+
+    Args:
+        folder: Need not exist.
+        hashsize: How many files.
+        shared_lock: The folder whose one lock all writers share; None for a lock for each file.
+        trust: Read what others may write to.
+    """
+
+    def __init__(
+        self, folder: Path, *, hashsize: int, shared_lock: Path | None = None, trust: bool = False
+    ) -> None:
+        self.folder = folder
+        self.trust = trust
+        self._hashsize = hashsize
+        self._shared_lock = shared_lock
+        self._buckets: dict[int, Bucket] = {}
+
+    def find(self, key: bytes) -> Entry | None:
+        """Return the entry of a key, or None; see :meth:`Bucket.find`."""
+        return self.bucket(key).find(key)
+
+    def load(self, entry: Entry) -> Any:
+        """Return the result that an entry holds; see :func:`decode`."""
+        return decode(entry.flags, entry.payload, self.sidecars(entry.key), trust=self.trust)
+
+    def put(self, key: bytes, value: object, flags: int = 0) -> Entry:
+        """Store a result in place of what the key had.
+
+        Raises:
+            OSError: It cannot be written; earlier entries are as they were.
+            Exception: Whatever pickling the result raises.
+        """
+        sidecars = self.sidecars(key)
+        more, payload = encode(value, sidecars, key.hex(), trust=self.trust)
+        old = self.find(key)
+        entry = self.bucket(key).append(key, payload, flags | more, self._writing(key))
+        if old is not None and old.flags & FLAG_SIDECAR:
+            sidecar_path(old.payload, sidecars).unlink(missing_ok=True)
+        return entry
+
+    def computing(self, key: bytes) -> Lock:
+        """Return the lock of whoever computes the result of a key."""
+        return byte_lock(self.folder, key_offset(key), trust=self.trust)
+
+    def bucket(self, key: bytes) -> Bucket:
+        """Return the file for a key."""
+        number = int.from_bytes(key[:8], "little") % self._hashsize
+        found = self._buckets.get(number)
+        if found is None:
+            found = self._buckets[number] = Bucket(self.folder / f"{number}.pkl", trust=self.trust)
+        return found
+
+    def sidecars(self, key: bytes) -> Path:
+        """Return the folder for the large results of a key's bucket."""
+        return self.bucket(key).path.with_suffix(".d")
+
+    def _writing(self, key: bytes) -> Lock:
+        return self._lock_of(int.from_bytes(key[:8], "little") % self._hashsize)
+
+    def _lock_of(self, number: int) -> Lock:
+        if self._shared_lock is not None:
+            return byte_lock(self._shared_lock, WHOLE_FUNCTION, trust=self.trust)
+        return byte_lock(self.folder, number, trust=self.trust)
+
+    def clear(self) -> None:
+        """Delete all entries, whatever the hashsize they were written with."""
+        for path in bucket_files(self.folder):
+            Bucket(path, trust=self.trust).remove(self._lock_of(int(path.stem)))
+            shutil.rmtree(path.with_suffix(".d"), ignore_errors=True)
+        self._buckets.clear()
+
+
+def bucket_files(folder: Path) -> Iterator[Path]:
+    """Yield the bucket files directly in a folder, by number."""
+    found = [path for path in folder.glob(BUCKET_GLOB) if path.stem.isdecimal()]
+    yield from sorted(found, key=lambda path: int(path.stem))

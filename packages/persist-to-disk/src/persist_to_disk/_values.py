@@ -1,0 +1,163 @@
+r"""From a result to the payload of a frame, and back.
+
+A result is pickled, protocol 5. Up to 1 MiB the pickle itself is the payload. Beyond, it goes
+to a *sidecar*, a file of its own below ``N.d`` beside the bucket ``N.pkl``, and the payload
+names it::
+
+     0   8  length of the sidecar
+     8  16  xxh3_128 of the sidecar
+    24      its name, in UTF-8
+
+A sidecar is written once and never changed; replacing an entry writes another. Version 1,
+integers little-endian::
+
+     0   8  magic 89 70 74 64 62 69 67 0A  ("\x89ptdbig\n")
+     8   4  version, 1
+    12   4  number of buffers, n
+    16   8  length of the pickle
+    24  16  n times: offset of the buffer from the start of the file, its length
+            the pickle
+            the buffers, each at a multiple of 64 bytes, zeros between
+
+The buffers are those of arrays (:pep:`574`). Reading maps the file privately: arrays come back
+without a copy and may be written to, which changes neither the file nor another's result.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import secrets
+from pickle import PickleBuffer
+from struct import Struct, error
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128
+
+from expcore import write_file
+from persist_to_disk._frames import FLAG_SIDECAR
+from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SIDECAR_OVER_BYTES = 1 << 20
+PROTOCOL = 5
+MAGIC = b"\x89ptdbig\n"
+VERSION = 1
+
+_REFERENCE = Struct("<Q16s")
+_START = Struct("<8sIIQ")
+_BUFFER = Struct("<QQ")
+_ALIGNMENT = 64
+
+_verified: set[tuple[int, int, int, bytes]] = set()
+
+
+class DamagedEntryError(Exception):
+    """A stored result cannot be had back; the caller computes it again."""
+
+
+def encode(value: object, sidecars: Path, name: str, *, trust: bool) -> tuple[int, bytes]:
+    """Return the flags and the payload for a result, writing its sidecar if it needs one.
+
+    Args:
+        value: Any result that can be pickled.
+        sidecars: The folder for sidecars of this bucket.
+        name: The beginning of the sidecar's name.
+        trust: Let others read it, as far as the umask says.
+
+    Raises:
+        OSError: The sidecar cannot be written.
+        Exception: Whatever pickling the result raises.
+    """
+    buffers: list[PickleBuffer] = []
+    pickled = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
+    size = len(pickled) + sum(buffer.raw().nbytes for buffer in buffers)
+    if size <= SIDECAR_OVER_BYTES:
+        return 0, pickle.dumps(value, PROTOCOL) if buffers else pickled
+    make_folder(sidecars, trust=trust)
+    path = sidecars / f"{name}-{secrets.token_hex(4)}"
+    parts = list(_sidecar(pickled, [buffer.raw() for buffer in buffers]))
+    hasher = xxh3_128()
+    for part in parts:
+        hasher.update(part)
+    length = sum(map(len, parts))
+    write_file(path, parts, overwrite=False)
+    if not trust:
+        path.chmod(PRIVATE_FILE)
+    return FLAG_SIDECAR, _REFERENCE.pack(length, hasher.digest()) + path.name.encode()
+
+
+def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
+    """Return a stored result.
+
+    Raises:
+        DamagedEntryError: The sidecar is missing or damaged, or the pickle cannot be read here.
+        UnsafePathError: Others may write to the sidecar.
+    """
+    try:
+        if not flags & FLAG_SIDECAR:
+            return pickle.loads(payload)
+        return _load_sidecar(payload, sidecars, trust=trust)
+    except PermissionError:
+        raise
+    except Exception as reason:
+        raise DamagedEntryError(f"{type(reason).__name__}: {reason}") from reason
+
+
+def sidecar_path(payload: bytes, sidecars: Path) -> Path:
+    """Return the file that a payload names."""
+    return sidecars / os.path.basename(payload[_REFERENCE.size :].decode())  # noqa: PTH119
+
+
+def sidecar_facts(payload: bytes) -> tuple[int, str]:
+    """Return the length and the digest of the sidecar that a payload names."""
+    length, digest = _REFERENCE.unpack_from(payload)
+    return length, f"xxh3_128:{digest.hex()}"
+
+
+def _sidecar(pickled: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryview]:
+    start = _START.size + len(buffers) * _BUFFER.size + len(pickled)
+    table: list[bytes] = []
+    at = start
+    for buffer in buffers:
+        at = -(-at // _ALIGNMENT) * _ALIGNMENT
+        table.append(_BUFFER.pack(at, buffer.nbytes))
+        at += buffer.nbytes
+    yield _START.pack(MAGIC, VERSION, len(buffers), len(pickled)) + b"".join(table)
+    yield pickled
+    at = start
+    for buffer in buffers:
+        yield bytes(-at % _ALIGNMENT)
+        yield buffer
+        at += -at % _ALIGNMENT + buffer.nbytes
+
+
+def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
+    path = sidecar_path(payload, sidecars)
+    length, digest = _REFERENCE.unpack_from(payload)
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not trust:
+            check_owner(path, status)
+        if status.st_size != length:
+            raise ValueError(f"{path} has {status.st_size} bytes and should have {length}")
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    known = (status.st_dev, status.st_ino, status.st_mtime_ns, digest)
+    if known not in _verified:
+        if xxh3_128(mapped).digest() != digest:
+            raise ValueError(f"{path} is damaged: its digest is not what was written")
+        _verified.add(known)
+    magic, version, count, pickled = _START.unpack_from(mapped)
+    if (magic, version) != (MAGIC, VERSION):
+        raise error(f"{path} is no sidecar of version {VERSION}")
+    at = _START.size
+    buffers: list[memoryview] = []
+    for _ in range(count):
+        offset, size = _BUFFER.unpack_from(mapped, at)
+        buffers.append(mapped[offset : offset + size])
+        at += _BUFFER.size
+    return pickle.loads(mapped[at : at + pickled], buffers=buffers)
