@@ -1,3 +1,73 @@
 """Objax-style npz checkpoints that are always there in the morning."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ckpt._checkpoint import Checkpoint
+    from ckpt._collection import Var, VarCollection, Variable
+    from ckpt._io import load_var_collection, save_var_collection
+    from ckpt._torch import torch_variables
+    from ckpt.errors import (
+        AmbiguousNameError,
+        BrokenCheckpointWarning,
+        BrokenFileError,
+        CheckpointNotFoundError,
+        CkptError,
+        DtypeMismatchError,
+        InvalidOptionError,
+        MissingVariablesError,
+        NotAVarCollectionError,
+        ShapeMismatchError,
+        StateMismatchError,
+        UnsupportedValueError,
+    )
+
+__all__ = [
+    "AmbiguousNameError",
+    "BrokenCheckpointWarning",
+    "BrokenFileError",
+    "Checkpoint",
+    "CheckpointNotFoundError",
+    "CkptError",
+    "DtypeMismatchError",
+    "InvalidOptionError",
+    "MissingVariablesError",
+    "NotAVarCollectionError",
+    "ShapeMismatchError",
+    "StateMismatchError",
+    "UnsupportedValueError",
+    "Var",
+    "VarCollection",
+    "Variable",
+    "load_var_collection",
+    "save_var_collection",
+    "torch_variables",
+]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Checkpoint": "_checkpoint",
+    "Var": "_collection",
+    "VarCollection": "_collection",
+    "Variable": "_collection",
+    "load_var_collection": "_io",
+    "save_var_collection": "_io",
+    "torch_variables": "_torch",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is used when it is first used: numpy takes longer than all of this package."""
+    from importlib import import_module
+
+    if name not in __all__:
+        raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
+    value = getattr(import_module(f"ckpt.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

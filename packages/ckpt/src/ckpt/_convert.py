@@ -1,0 +1,72 @@
+"""Values of variables to arrays, and arrays to values like the ones they replace.
+
+jax and torch are not imported here: a value of theirs can only come from a program that did.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ckpt.errors import UnsupportedValueError
+
+if TYPE_CHECKING:
+    from ckpt._dtypes import Array
+
+
+def to_array(name: str, value: Any) -> Array:
+    """The value of a variable as an array; its memory where it already is one.
+
+    Raises:
+        UnsupportedValueError: It is no array and no number.
+    """
+    if isinstance(value, np.ndarray):
+        return cast("Array", value)
+    if _is_from("torch", "Tensor", value):
+        from ckpt._tensors import tensor_to_array
+
+        return tensor_to_array(name, value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedValueError(
+            name, f"{type(value).__name__} is no array: {error}"
+        ) from error
+    if array.dtype.hasobject:
+        raise UnsupportedValueError(
+            name, f"{type(value).__name__} becomes an array of Python objects, which need pickle"
+        )
+    return array
+
+
+def like(value: Any, array: Array) -> Any:
+    """An array of the right shape and dtype as the kind of value that it replaces."""
+    if isinstance(value, np.ndarray):
+        return array
+    if _is_from("jax", "Array", value):
+        return _like_jax(value, array)
+    if _is_from("torch", "Tensor", value):
+        from ckpt._tensors import array_to_tensor
+
+        return array_to_tensor(array, value)
+    if isinstance(value, np.generic):
+        return array[()]
+    return type(value)(array.item()) if np.ndim(value) == 0 else array
+
+
+def _like_jax(value: Any, array: Array) -> Any:
+    jax: Any = sys.modules["jax"]
+
+    made = jax.numpy.array(array)
+    # One device, the default: as objax does. Otherwise where the old value was.
+    sharding = getattr(value, "sharding", None)
+    if sharding is None or sharding == made.sharding or len(sharding.device_set) != 1:
+        return made
+    return jax.device_put(made, sharding)
+
+
+def _is_from(module: str, kind: str, value: Any) -> bool:
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, kind, ()))

@@ -1,0 +1,76 @@
+"""Which dtypes a checkpoint holds, and how those that numpy does not know are written down.
+
+bfloat16, the float8 kinds and the other types of ``ml_dtypes`` have no name in the npy format:
+numpy itself writes them as raw ``|V2``, which says nothing. Here they are stored as a structure
+of one field, ``[('bfloat16', '<u2')]``: numpy reads it without ``ml_dtypes``, and it says what it
+is. Never as a bare ``<u2``, which objax would load as integers without a word.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ckpt.errors import UnsupportedValueError
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Dtype: TypeAlias = "np.dtype[Any]"
+
+USER_DEFINED = 2  # of numpy.dtype.isbuiltin
+
+
+def named_bits(name: str, itemsize: int) -> Dtype:
+    """The dtype under which values of an extended type are stored.
+
+    >>> named_bits("bfloat16", 2)
+    dtype([('bfloat16', '<u2')])
+    """
+    return np.dtype([(name, f"<u{itemsize}" if itemsize > 1 else "|u1")])
+
+
+@lru_cache(maxsize=256)
+def stored_dtype(dtype: Dtype) -> Dtype:
+    """The dtype in the file for values of a dtype in memory.
+
+    Raises:
+        UnsupportedValueError: The dtype holds Python objects or text of varying length.
+    """
+    if dtype.hasobject:
+        raise UnsupportedValueError("", f"dtype {dtype} holds Python objects, which need pickle")
+    if dtype.isbuiltin == USER_DEFINED:
+        return named_bits(dtype.name, dtype.itemsize)
+    if dtype.kind not in "biufcmMSUV":
+        raise UnsupportedValueError("", f"dtype {dtype} has no place in the npy format")
+    for field, *_ in (dtype.fields or {}).values():
+        if stored_dtype(field.base) != field.base:
+            raise UnsupportedValueError("", f"dtype {dtype} has a field of type {field.base}")
+    return dtype
+
+
+def to_stored(array: Array) -> Array:
+    """View an array under the dtype that the file has for it; no bytes are changed."""
+    dtype = stored_dtype(array.dtype)
+    return array if dtype == array.dtype else array.view(dtype)
+
+
+def same_bits(stored: Dtype, expected: Dtype) -> bool:
+    """Whether stored values are, bit for bit (byte order aside), values of the expected dtype."""
+    if stored.newbyteorder("=") == expected.newbyteorder("="):
+        return True
+    if stored.itemsize != expected.itemsize:
+        return False
+    bits = stored_dtype(expected)
+    # numpy and objax write the types of ml_dtypes as raw bytes; the variable says what they are.
+    raw = stored.kind == "V" and stored.names is None and stored.subdtype is None
+    return bits != expected and (stored == bits or raw)
+
+
+def from_stored(array: Array, expected: Dtype) -> Array:
+    """View or convert stored values, which :func:`same_bits` accepted, as the expected dtype."""
+    if array.dtype == expected:
+        return array
+    if array.dtype.newbyteorder("=") == expected.newbyteorder("="):
+        return array.astype(expected)
+    return array.view(expected)

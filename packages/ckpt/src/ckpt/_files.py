@@ -1,0 +1,67 @@
+"""Which files of a folder are checkpoints, by the class constants of :class:`ckpt.Checkpoint`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DIRECTIVE = re.compile(r"%[-+ 0#]*\d*(?:\.\d+)?[diu]")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How the files of a folder are named.
+
+    >>> naming = Naming(match="*.npz", format="%010d.npz")
+    >>> naming.number("logs/ckpt/0000000042.npz")
+    42
+    """
+
+    match: str
+    format: str
+
+    def number(self, filename: str) -> int:
+        """The number in a file's name; where it does not fit, as objax finds it: up to the dot.
+
+        Raises:
+            ValueError: There is no number in it.
+        """
+        name = os.path.basename(filename)  # noqa: PTH119 -- of any string, not only of a path
+        found = _pattern(self.format).fullmatch(name)
+        return int(found.group(1)) if found else int(name.split(".")[0])
+
+    def numbered(self, folder: Path, number: Callable[[str], int]) -> dict[int, Path]:
+        """The files that have exactly the name that their number gives, newest first."""
+        found: dict[int, Path] = {}
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            return {}
+        for entry in entries:
+            if not fnmatchcase(entry.name, self.match) or not entry.is_file():
+                continue
+            try:
+                idx = number(entry.name)
+            except ValueError:
+                continue
+            if self.format % idx == entry.name:
+                found[idx] = folder / entry.name
+        return dict(sorted(found.items(), reverse=True))
+
+
+@lru_cache(maxsize=32)
+def _pattern(format_: str) -> re.Pattern[str]:
+    directive = DIRECTIVE.search(format_.replace("%%", "\0\0"))
+    if directive is None:
+        return re.compile(r"(?!)()")  # of a format of another kind nothing is known
+    before, after = format_[: directive.start()], format_[directive.end() :]
+    literal = [re.escape(part.replace("%%", "%")) for part in (before, after)]
+    return re.compile(rf"{literal[0]} *([-+]?\d+) *{literal[1]}")

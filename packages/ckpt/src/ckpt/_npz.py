@@ -1,0 +1,242 @@
+"""Turn named arrays into the bytes of one ``.npz`` file, and back.
+
+The layout is objax's: a member ``names.npy`` with the variables' names (``<U``, one dimension),
+then ``0.npy``, ``1.npy``, … with their values in that order, all stored, none compressed. Besides,
+where there is something to say beyond arrays, ``meta.json``: a JSON object with ``"ckpt": 1`` (the
+version of this layout) and the keys ``extra`` and ``metrics``; numpy and objax pass over it.
+Equal arrays give equal bytes, so a digest of the file identifies its contents.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ckpt import _npy, _zip
+from ckpt._dtypes import Array, to_stored
+from ckpt._source import FileOrPath, name_of, open_source
+from ckpt.errors import BrokenFileError, UnsupportedValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Buffer
+
+NAMES, META = "names.npy", "meta.json"
+VERSION = 1
+
+
+def encode_npz(
+    arrays: Mapping[str, Array], meta: Mapping[str, Any] | None = None
+) -> Iterator[Buffer]:
+    """Yield the pieces of an npz file; the arrays' own memory is among them, uncopied.
+
+    Args:
+        arrays: An array of any shape for each variable name. The order is kept.
+        meta: Plain JSON data to store beside them.
+
+    Raises:
+        UnsupportedValueError: A name or a dtype has no place in an npz file.
+
+    >>> data = b"".join(encode_npz({"layer.w": np.zeros((2, 3), np.float32)}))
+    >>> import io
+    >>> np.load(io.BytesIO(data))["names"]
+    array(['layer.w'], dtype='<U7')
+    """
+    members = [(NAMES, *_prepare("names", encode_names(list(arrays))))]
+    members += [(f"{i}.npy", *_prepare(*item)) for i, item in enumerate(arrays.items())]
+    if meta:
+        text = json.dumps({"ckpt": VERSION, **meta}, ensure_ascii=False, sort_keys=True)
+        members.append((META, text.encode("utf-8", "surrogatepass"), np.empty(0, np.uint8)))
+    placed, end = _zip.lay_out([(name, len(head) + data.nbytes) for name, head, data in members])
+    crcs: list[int] = []
+    for member, (_, head, data) in zip(placed, members, strict=True):
+        body = as_bytes(data)
+        crcs.append(zlib.crc32(body, zlib.crc32(head)))
+        yield _zip.local_header(member, crcs[-1]) + head
+        if body:
+            yield body
+    yield _zip.directory(placed, crcs, end)
+
+
+def encode_names(names: Sequence[str]) -> Array:
+    """The names as the array that the file holds."""
+    for name in names:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnsupportedValueError(repr(name), "its name is no string")
+        if name.endswith("\0"):
+            raise UnsupportedValueError(name, "numpy would drop the NUL at the end of its name")
+    return np.array(names, dtype=None if names else "<U1").astype("<U", copy=False)
+
+
+def _prepare(name: str, array: Array) -> tuple[bytes, Array]:
+    try:
+        stored = to_stored(array)
+        fortran = stored.flags.f_contiguous and not stored.flags.c_contiguous
+        return _npy.encode_header(stored.dtype, stored.shape, fortran=fortran), stored
+    except UnsupportedValueError as error:
+        raise UnsupportedValueError(name, error.reason) from None
+
+
+def as_bytes(array: Array) -> memoryview:
+    """The bytes of an array in the order of the file; copied only if it is not contiguous."""
+    if not array.nbytes:
+        return memoryview(b"")
+    flat = array.T if array.flags.f_contiguous else np.ascontiguousarray(array)
+    return memoryview(cast("Any", flat.reshape(-1).view(np.uint8)))
+
+
+@contextmanager
+def open_npz(file: FileOrPath) -> Generator[NpzReader]:
+    """Open a checkpoint file for reading.
+
+    Raises:
+        BrokenFileError: Also from within the block: the file is not a whole checkpoint.
+    """
+    with open_source(file) as source, blamed(name_of(file)):
+        yield NpzReader(name_of(file), source)
+
+
+@contextmanager
+def blamed(path: str) -> Generator[None]:
+    """Turn what the format modules found wrong into an error that names the file."""
+    try:
+        yield
+    except _Malformed as error:
+        raise BrokenFileError(path, str(error)) from error.__cause__
+
+
+class _Malformed(Exception):
+    """Something wrong with the bytes, of a file that the raiser does not know."""
+
+
+@contextmanager
+def _believing_nothing(what: str = "") -> Generator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise _Malformed(f"{what}{error}") from error
+
+
+class NpzReader:
+    """The variables of one checkpoint file, read when asked for.
+
+    Args:
+        path: What messages call the file.
+        source: Its bytes.
+    """
+
+    def __init__(self, path: str, source: _zip.Source) -> None:
+        self.path, self.source = path, source
+        with _believing_nothing():
+            members = _zip.read_directory(source)
+        self.members = {member.name: member for member in members}
+        ends = [member.offset for member in members[1:]] + [source.size]
+        self.ends = {m.name: end for m, end in zip(members, ends, strict=True)}
+        self.names = self._read_names()
+        self.index = {name: i for i, name in enumerate(self.names)}
+        held = sum(name.removesuffix(".npy").isdecimal() for name in self.members)
+        if len(self.index) != len(self.names) or held != len(self.names):
+            raise _Malformed(f"it names {len(self.index)} variables but holds {held}")
+
+    def _read_names(self) -> list[str]:
+        array = next(iter(self._read_members([NAMES])))
+        if array.size == 0:
+            return []
+        if array.dtype.kind != "U" or array.ndim != 1:
+            raise _Malformed(f"its names are an array of {array.dtype}, {array.ndim}-dimensional")
+        with _believing_nothing("its names are no text: "):
+            names: list[str] = array.tolist()
+        return names
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """Read the values of some variables, checksums verified.
+
+        Returns:
+            An array of its own for each name, writable; the arrays share one allocation.
+        """
+        wanted = list(names)
+        arrays = self._read_members([f"{self.index[name]}.npy" for name in wanted])
+        return dict(zip(wanted, arrays, strict=True))
+
+    def meta(self) -> dict[str, Any]:
+        """Read the plain data stored beside the arrays; empty if there are none."""
+        if META not in self.members:
+            return {}
+        ((data, _),) = self._read_bytes([META])
+        with _believing_nothing(f"member {META!r}: "):
+            meta: Any = json.loads(data.tobytes().decode("utf-8", "surrogatepass"))
+        if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get("ckpt") != VERSION:
+            raise _Malformed(f"its {META} is not of version {VERSION}; a newer ckpt wrote it")
+        return cast("dict[str, Any]", meta)
+
+    def header(self, name: str) -> _npy.Header:
+        """Read what the file says of a variable, without reading its value."""
+        member = self._member(f"{self.index[name]}.npy")
+        with _believing_nothing(f"member {member.name!r}: "):
+            start = self._start(member, self.source.read(member.offset, 512))
+            size = min(member.size, _npy.LONGEST + 12)
+            header = parse_header(self.source.read(start, size))
+            if header.length + header.nbytes != member.size:
+                raise ValueError(
+                    f"its header claims {header.nbytes} bytes, it holds {member.size}"
+                )
+        return header
+
+    def _member(self, name: str) -> _zip.Member:
+        if name not in self.members:
+            raise _Malformed(f"it has no member {name!r}")
+        return self.members[name]
+
+    def _start(self, member: _zip.Member, header: bytes) -> int:
+        start = _zip.data_start(member, header)
+        if start + member.size > self.ends[member.name]:
+            raise ValueError(f"it claims {member.size} bytes, more than it has")
+        return start
+
+    def _read_bytes(self, names: Sequence[str]) -> Iterator[tuple[Array, _zip.Member]]:
+        """Read members into one allocation, never larger than the file; check their sums."""
+        members = [self._member(name) for name in names]
+        spans = [(m.offset, self.ends[m.name]) for m in members]
+        places: list[int] = []
+        total = 0
+        for begin, end in spans:
+            total += (begin - total) % _zip.ALIGN  # so that aligned data stay aligned
+            places.append(total)
+            total += end - begin
+        arena = np.empty(total + _zip.ALIGN, np.uint8)
+        arena = arena[-arena.ctypes.data % _zip.ALIGN :]
+        whole = memoryview(cast("Any", arena))
+        for (begin, end), place in zip(spans, places, strict=True):
+            part = whole[place : place + end - begin]
+            if self.source.read_into(begin, part) != len(part):
+                raise _Malformed("it was cut off while it was read")
+        for member, place in zip(members, places, strict=True):
+            with _believing_nothing(f"member {member.name!r}: "):
+                header = bytes(whole[place : place + _zip.LOCAL.size + len(member.name)])
+                start = self._start(member, header) - member.offset + place
+                if zlib.crc32(whole[start : start + member.size]) != member.crc:
+                    raise ValueError("its bytes do not have the checksum that it names")
+            yield arena[start : start + member.size], member
+
+    def _read_members(self, names: Sequence[str]) -> Iterator[Array]:
+        for data, member in self._read_bytes(names):
+            with _believing_nothing(f"member {member.name!r}: "):
+                header = parse_header(data[: _npy.LONGEST + 12].tobytes())
+                array = _npy.shaped(data[header.length :], header)
+            yield array
+
+
+@lru_cache(maxsize=1024)
+def _parse_header(header: bytes) -> _npy.Header:
+    return _npy.decode_header(header)
+
+
+def parse_header(start: bytes) -> _npy.Header:
+    """Read the header at the start of some bytes; equal ones are read once."""
+    return _parse_header(start[: _npy.header_length(start[:12])])

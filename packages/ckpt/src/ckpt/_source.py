@@ -1,0 +1,105 @@
+"""Read a file at offsets: a path by ``pread``, an open file object by seeking."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+from ckpt.errors import BrokenFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ckpt._zip import Source
+
+FileOrPath: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
+
+
+class PathSource:
+    """A file opened by its path; safe to read from several threads."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.file = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 -- closed by open_source
+        self.size = os.fstat(self.file.fileno()).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read that many bytes; fewer mean that the file ends there."""
+        out = bytearray(max(0, min(length, self.size - offset)))
+        return bytes(out[: self.read_into(offset, memoryview(out))])
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill a buffer; the number of bytes that the file had for it."""
+        done = 0
+        while done < len(buffer):
+            if hasattr(os, "preadv"):
+                count = os.preadv(self.file.fileno(), [buffer[done:]], offset + done)
+            else:
+                self.file.seek(offset + done)
+                count = self.file.readinto(buffer[done:])
+            if not count:
+                break
+            done += count
+        return done
+
+
+class StreamSource:
+    """A seekable binary file object of whatever kind."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read that many bytes; fewer mean that the file ends there."""
+        self.file.seek(offset)
+        out = bytearray()
+        while len(out) < length:
+            part = self.file.read(min(length - len(out), 1 << 24))
+            if not part:
+                break
+            out += part
+        return bytes(out)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill a buffer; the number of bytes that the file had for it."""
+        done = 0
+        while done < len(buffer):
+            part = self.read(offset + done, min(len(buffer) - done, 1 << 24))
+            if not part:
+                break
+            buffer[done : done + len(part)] = part
+            done += len(part)
+        return done
+
+
+def name_of(file: FileOrPath) -> str:
+    """How messages call a file."""
+    if isinstance(file, (str, os.PathLike)):
+        return os.fspath(file)
+    name: Any = getattr(file, "name", None)
+    return name if isinstance(name, str) else f"<{type(file).__name__}>"
+
+
+@contextmanager
+def open_source(file: FileOrPath) -> Generator[Source]:
+    """Open a file for reading; a file object stays open, at its end.
+
+    Raises:
+        BrokenFileError: The disk could not read it back (``EIO``).
+        OSError: It could not be opened.
+    """
+    try:
+        if isinstance(file, (str, os.PathLike)):
+            source = PathSource(file)
+            with source.file:
+                yield source
+        else:
+            stream = StreamSource(file)
+            yield stream
+            file.seek(0, os.SEEK_END)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise BrokenFileError(name_of(file), "the disk cannot read it (EIO)") from error
