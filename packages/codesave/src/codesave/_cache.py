@@ -1,0 +1,162 @@
+"""Where codebases are unpacked: once each, by content.
+
+``<cache>/<16 hex digits of the zip's sha256>/`` holds
+
+- ``code/``: the zip's members,
+- ``digest``: the whole digest, ``sha256:…``.
+
+A codebase appears there whole or not at all. The files are read-only and nobody else's folder is
+ever used, since code runs from here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codesave._checks import Limits, check
+from codesave.errors import DigestMismatchError, NotAZipError, UnsafeCacheError
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterator
+
+KEY_LENGTH = 16
+_CODE, _DIGEST = "code", "digest"
+
+
+def cache_folder() -> Path:
+    """The folder of all unpacked codebases: ``CODESAVE_CACHE``, or the platform's cache folder."""
+    chosen = os.environ.get("CODESAVE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "codesave"
+
+
+def key_of(digest: str) -> str:
+    """The part of a digest that names a codebase in the cache and in its modules' names."""
+    return digest.partition(":")[2][:KEY_LENGTH]
+
+
+def cached(key: str) -> Path | None:
+    """The folder with the code of a codebase that was unpacked before, or None."""
+    home = cache_folder() / key
+    if not (home / _DIGEST).is_file():
+        return None
+    _refuse_unsafe(cache_folder())
+    return home / _CODE
+
+
+def unpack(zip_path: Path, digest: str, limits: Limits) -> Path:
+    """The folder with the code of a zip, which is checked and unpacked unless it was before.
+
+    Args:
+        zip_path: The zip.
+        digest: Its sha256.
+        limits: What it may unpack to.
+
+    Raises:
+        NotAZipError: The file is no zip, or damaged.
+        HostileZipError: It holds what no zip of code should.
+        UnsafeCacheError: Others can write to the cache.
+    """
+    import zipfile
+
+    key = key_of(digest)
+    known = cached(key)
+    if known is None:
+        try:
+            with zipfile.ZipFile(zip_path) as archive:
+                check(archive, limits)
+                _unpack_aside(archive, key, digest)
+        except zipfile.BadZipFile as error:
+            raise NotAZipError(str(zip_path), str(error)) from error
+        known = cache_folder() / key / _CODE
+    found = (known.parent / _DIGEST).read_text("ascii")
+    if found != digest:
+        # Two zips that share 64 bits of a sha256: somebody searched for them.
+        raise DigestMismatchError(str(known.parent), digest, found)
+    return known
+
+
+def _unpack_aside(archive: zipfile.ZipFile, key: str, digest: str) -> None:
+    import shutil
+    from tempfile import mkdtemp
+
+    cache = cache_folder()
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_unsafe(cache)
+    aside = Path(mkdtemp(prefix=f".{key}.", suffix=".tmp", dir=cache))
+    try:
+        code = aside / _CODE
+        code.mkdir()
+        for member in archive.infolist():
+            _extract(archive, member, code)
+        (aside / _DIGEST).write_text(digest, "ascii")
+        try:
+            aside.rename(cache / key)
+        except OSError:
+            # Somebody else was faster. Anything else in the way is a real error.
+            if not (cache / key / _DIGEST).is_file():
+                raise
+    finally:
+        if aside.exists():
+            shutil.rmtree(aside, onerror=_make_writable)
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, code: Path) -> None:
+    target = code.joinpath(*member.filename.rstrip("/").split("/"))
+    if member.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as source, target.open("xb") as file:
+        while chunk := source.read(1 << 20):
+            file.write(chunk)
+    executable = member.external_attr >> 16 & stat.S_IXUSR
+    # Read-only: an edit here would be run as if it were the code that was saved.
+    target.chmod(0o555 if executable else 0o444)
+
+
+def _make_writable(function: object, path: str, _: object) -> None:
+    """Remove what Windows refuses to: read-only files."""
+    Path(path).chmod(stat.S_IWRITE)
+    if callable(function):
+        function(path)
+
+
+def _refuse_unsafe(cache: Path) -> None:
+    if os.name == "nt":
+        return  # the default folder lies in the user's profile
+    found = cache.stat()
+    if found.st_uid not in {os.getuid(), 0} or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnsafeCacheError(str(cache))
+
+
+def top_level(code: Path) -> Iterator[tuple[str, bool]]:
+    """Names importable from a folder, and whether each is more than a bare folder.
+
+    A bare folder, one without ``__init__``, is a namespace package, which Python imports only if
+    nothing else bears the name.
+    """
+    from importlib.machinery import all_suffixes
+
+    suffixes = sorted(all_suffixes(), key=len, reverse=True)
+    for entry in code.iterdir():
+        if entry.is_dir():
+            is_package = any((entry / f"__init__{suffix}").is_file() for suffix in suffixes)
+            yield entry.name, is_package
+            continue
+        for suffix in suffixes:
+            if entry.name.endswith(suffix) and entry.name != suffix:
+                yield entry.name[: -len(suffix)], True
+                break

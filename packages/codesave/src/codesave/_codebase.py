@@ -1,0 +1,157 @@
+"""Use plain import statements on a zip of code, for the length of a ``with`` block.
+
+While a codebase is open, ``src`` in ``sys.modules`` is the codebase's module, which lives below
+``codesave._ns`` like those of a :class:`UniqueCodebase`; on closing, the host's own modules of
+these names are put back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from codesave._checks import DEFAULT_LIMITS, Limits
+from codesave._redirect import arm
+from codesave._worlds import World, open_world
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from types import ModuleType, TracebackType
+    from typing import Self
+
+
+class Codebase:
+    """A codebase that plain import statements find, until it is closed.
+
+    It is open from its construction on, and can be opened again by another ``with``. Closing it
+    unloads its modules; functions and classes that are still in use go on working.
+
+    Args:
+        zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code.
+        digest: What the zip's sha256 must be, ``"sha256:…"``; None to take it as it is.
+        limits: How much the zip may unpack to.
+
+    Raises:
+        FileNotFoundError: There is no such zip.
+        NotAZipError: It is no zip, or damaged.
+        HostileZipError: It holds what no zip of code should; nothing was written.
+        DigestMismatchError: It is another zip than the one pinned.
+
+    >>> _ = Path("code").mkdir(), Path("code/model.py").write_text("def answer(): return 42")
+    >>> from codesave import checkpoint
+    >>> with Codebase(checkpoint("code", "codebase.zip")):
+    ...     import model
+    >>> model.answer()
+    42
+    """
+
+    def __init__(
+        self,
+        zip_name: str | os.PathLike[str],
+        *,
+        digest: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.zip_name = str(Path(zip_name).expanduser())
+        self._world: World = open_world(Path(self.zip_name), digest, limits)
+        self._aliases: _Aliases | None = None
+        self._hidden: dict[str, ModuleType] = {}
+        self._open()
+
+    @property
+    def valid_libraries(self) -> list[str]:
+        """The names that can be imported from its top."""
+        return list(self._world.modules)
+
+    def close(self) -> None:
+        """Unload the codebase's modules and put the host's of the same names back."""
+        if self._aliases is None:
+            return
+        sys.meta_path.remove(self._aliases)
+        self._aliases = None
+        self._take_out()
+        sys.modules.update(self._hidden)
+        self._hidden = {}
+        self._world.users -= 1
+        if not self._world.kept and not self._world.users:
+            self._world.retire()
+
+    def _open(self) -> None:
+        arm()
+        self._world.start_afresh()
+        self._world.users += 1
+        self._hidden = self._take_out()
+        self._aliases = _Aliases(self._world)
+        sys.meta_path.insert(0, self._aliases)
+
+    def _take_out(self) -> dict[str, ModuleType]:
+        """Remove the names that this codebase stands for from ``sys.modules``."""
+        return {
+            name: sys.modules.pop(name)
+            for name in list(sys.modules)
+            if _stands_for(self._world, name)
+        }
+
+    def __enter__(self) -> Self:
+        if self._aliases is None:
+            self._open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Codebase({self.zip_name!r})"
+
+
+def _stands_for(world: World, name: str) -> bool:
+    top = name.partition(".")[0]
+    # All of the process would see a codebase's own logging.py, and not only the codebase.
+    return world.owns(top) and top not in sys.stdlib_module_names
+
+
+class _Aliases:
+    """Find ``src.model`` as the codebase's module of that name."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if not _stands_for(self._world, fullname):
+            return None
+        return ModuleSpec(fullname, cast("Loader", _Alias(self._world)))
+
+
+class _Alias:
+    """Put an imported module of the codebase in the place of the one being loaded."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        full_name = self._world.full_name(name)
+        try:
+            sys.modules[name] = importlib.import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:
+                raise
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name) from None

@@ -1,0 +1,106 @@
+"""Which paths of a folder git would not track, with git or without it.
+
+In a work tree git itself is asked, so that the answer is that of ``git ls-files -co
+--exclude-standard``. Elsewhere the ``.gitignore`` files of the folder are read.
+``.codesaveignore`` files, of the same syntax, leave out more in both cases.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from codesave._git import run_git
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pathspec import GitIgnoreSpec
+
+
+class Ignore(Protocol):
+    """Answers for paths relative to one folder, in the order of a walk from its top."""
+
+    def enter(self, folder: Path, relative: str) -> None:
+        """Take notice of a folder that is being walked; ``relative`` is "" for the top."""
+
+    def ignores(self, relative: str, *, is_folder: bool) -> bool:
+        """Whether the path stays out."""
+        ...
+
+    def other_tree(self, relative: str) -> bool:
+        """Whether the folder is a repository of its own, with its own rules."""
+        ...
+
+
+def ignore_rules(folder: Path) -> Ignore:
+    """The rules for a folder: git's where git knows the folder, else its ignore files."""
+    listed = run_git(folder, "ls-files", "-z", "-co", "--exclude-standard")
+    # A folder that is itself ignored is listed as empty: whoever saves it wants its contents.
+    if listed is None or run_git(folder, "check-ignore", "-q", ".") is not None:
+        return PatternIgnore((".gitignore", ".codesaveignore"))
+    return GitIgnore(folder, [os.fsdecode(name) for name in listed.split(b"\0") if name])
+
+
+class PatternIgnore:
+    """Nested ignore files, the deepest and last match deciding, as gitignore(5) has it."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._specs: list[tuple[str, GitIgnoreSpec]] = []
+
+    def enter(self, folder: Path, relative: str) -> None:
+        """Read the folder's ignore files."""
+        from pathspec import GitIgnoreSpec
+
+        for name in self._names:
+            try:
+                lines = (folder / name).read_text("utf-8", "surrogateescape").splitlines()
+            except OSError:
+                continue
+            base = relative + "/" if relative else ""
+            self._specs.append((base, GitIgnoreSpec.from_lines(lines)))
+
+    def ignores(self, relative: str, *, is_folder: bool) -> bool:
+        """Whether the last matching pattern leaves the path out."""
+        slash = "/" if is_folder else ""
+        decision = False
+        for base, spec in self._specs:
+            if relative.startswith(base):
+                found = spec.check_file(relative[len(base) :] + slash).include
+                decision = decision if found is None else found
+        return decision
+
+    def other_tree(self, relative: str) -> bool:  # noqa: ARG002
+        """No folder is known to have rules of its own."""
+        return False
+
+
+class GitIgnore:
+    """What git lists, less what ``.codesaveignore`` leaves out."""
+
+    def __init__(self, folder: Path, listed: list[str]) -> None:
+        self._folder = folder
+        self._files = {name.rstrip("/") for name in listed}
+        self._folders = {
+            name[:end] for name in listed for end, char in enumerate(name) if char == "/"
+        }
+        self._own = PatternIgnore((".codesaveignore",))
+
+    def enter(self, folder: Path, relative: str) -> None:
+        """Read the folder's ``.codesaveignore``."""
+        self._own.enter(folder, relative)
+
+    def ignores(self, relative: str, *, is_folder: bool) -> bool:
+        """Whether git does not list the path, or ``.codesaveignore`` leaves it out."""
+        if self._own.ignores(relative, is_folder=is_folder):
+            return True
+        if relative in self._files or (is_folder and relative in self._folders):
+            return False
+        # git knows no empty folders; the code may (results/, logs/).
+        empty = is_folder and not any((self._folder / relative).iterdir())
+        return not empty or run_git(self._folder, "check-ignore", "-q", relative) is not None
+
+    def other_tree(self, relative: str) -> bool:
+        """Whether git lists the folder as one entry: a submodule or a nested repository."""
+        return relative in self._files

@@ -1,0 +1,74 @@
+"""The manifest: what is in a zip, and where it came from.
+
+It is the member ``.codesave.json`` at the top of the zip, UTF-8 JSON with sorted keys::
+
+    {
+      "format": "codesave 1",
+      "files": {"src/model.py": {"digest": "sha256:…", "bytes": 512}, …},
+      "generated": ["__main__.py"],          members that codesave wrote, not the user
+      "left_out": {".env": "looks like a secret", …},
+      "git": {"commit", "branch", "remote", "diff", "untracked"} or null,
+      "python": {"version", "implementation", "platform"},
+      "distributions": {"numpy": "2.1.0", …}
+    }
+
+It names no time and no absolute path, so equal code in an equal environment gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypedDict, cast
+
+from codesave._rules import MANIFEST_NAME
+from codesave.errors import NotAZipError
+
+if TYPE_CHECKING:
+    import zipfile
+
+    from codesave._environment import Interpreter
+    from codesave._git import GitState
+
+FORMAT = "codesave 1"
+
+
+class FileEntry(TypedDict):
+    """One file of the zip."""
+
+    digest: str
+    bytes: int
+
+
+class Manifest(TypedDict):
+    """The whole manifest; see the module's docstring."""
+
+    format: str
+    files: dict[str, FileEntry]
+    generated: list[str]
+    left_out: dict[str, str]
+    git: GitState | None
+    python: Interpreter
+    distributions: dict[str, str]
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest's bytes."""
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
+
+
+def read_manifest(archive: zipfile.ZipFile) -> Manifest | None:
+    """The manifest of an open zip, or None where another program wrote the zip."""
+    try:
+        data = archive.read(MANIFEST_NAME)
+    except KeyError:
+        return None
+    where = str(archive.filename)
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise NotAZipError(where, f"its manifest is damaged: {error}") from error
+    if not isinstance(found, dict) or cast("dict[str, object]", found).get("format") != FORMAT:
+        raise NotAZipError(where, f"its manifest is not of the format {FORMAT!r}")
+    return cast("Manifest", found)

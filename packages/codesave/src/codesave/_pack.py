@@ -1,0 +1,107 @@
+"""Put files into a zip: small ones by several threads at once, large ones streamed.
+
+A bounded number of files is in memory at any time, and the order in the zip is that of the names
+whatever thread finishes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from typing import TYPE_CHECKING
+
+from codesave._choose import Chosen, Skipped
+from codesave._manifest import FileEntry
+from codesave._zipwriter import Packed, ZipWriter, compress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
+    from pathlib import Path
+
+STREAM_ABOVE = 4 << 20
+"""Bytes of a file above which it is never in memory as a whole."""
+_CHUNK = 1 << 20
+_AHEAD = 32
+
+
+class _UnreadableError(Exception):
+    """The file cannot be read; an error of writing the zip is another matter, and passes."""
+
+
+def pack(
+    writer: ZipWriter,
+    chosen: Iterable[Chosen],
+    level: int,
+    advance: Callable[[int], object],
+) -> tuple[dict[str, FileEntry], list[Skipped]]:
+    """Append the files and folders; what turns out unreadable is skipped and returned."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    files: dict[str, FileEntry] = {}
+    skipped: list[Skipped] = []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for entry, ready in _packed_ahead(pool, chosen, level):
+            try:
+                if entry.name.endswith("/"):
+                    writer.add_folder(entry.name)
+                elif ready is None:
+                    files[entry.name] = _stream(writer, entry, level)
+                else:
+                    packed, data, digest = ready.result()
+                    writer.add(entry.name, packed, data, executable=entry.executable)
+                    files[entry.name] = FileEntry(digest=digest, bytes=packed.size)
+            except _UnreadableError as error:
+                skipped.append(Skipped(entry.name, f"cannot be read ({error})"))
+            advance(entry.size)
+    return files, skipped
+
+
+def pack_bytes(writer: ZipWriter, name: str, data: bytes, level: int) -> FileEntry:
+    """Append a file whose contents are at hand."""
+    packed, compressed = compress(data, level)
+    writer.add(name, packed, compressed)
+    return FileEntry(digest=sha256(data), bytes=len(data))
+
+
+def sha256(data: bytes) -> str:
+    """The digest that the manifest holds for these contents."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _packed_ahead(
+    pool: ThreadPoolExecutor, chosen: Iterable[Chosen], level: int
+) -> Iterator[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]]:
+    """Each entry in turn, the next few being compressed meanwhile."""
+    waiting: deque[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]] = deque()
+    for entry in chosen:
+        small = not entry.name.endswith("/") and entry.size <= STREAM_ABOVE
+        waiting.append((entry, pool.submit(_pack, entry.path, level) if small else None))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _pack(path: Path, level: int) -> tuple[Packed, bytes, str]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _UnreadableError(error.strerror) from error
+    return *compress(data, level), sha256(data)
+
+
+def _stream(writer: ZipWriter, entry: Chosen, level: int) -> FileEntry:
+    digest = hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            with entry.path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    yield chunk
+        except OSError as error:
+            raise _UnreadableError(error.strerror) from error
+
+    packed = writer.add_stream(entry.name, chunks(), level, executable=entry.executable)
+    return FileEntry(digest=f"sha256:{digest.hexdigest()}", bytes=packed.size)

@@ -1,0 +1,191 @@
+"""Make ``import src`` inside a codebase mean the codebase's own ``src``.
+
+Python looks ``__import__`` up among the builtins, so that is where one function, installed once
+per process, decides: code whose module name lies below ``codesave._ns`` and which names a
+top-level module of its codebase gets that one; all other imports pass through untouched. The
+functions that take a module's name (``importlib.import_module``, ``importlib.resources.files``,
+…) are wrapped likewise. No source is changed, and everything else about a module is Python's own
+doing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import sys
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from codesave._cache import KEY_LENGTH
+from codesave._frames import caller_or_none
+from codesave._worlds import NAMESPACE, World, world_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+_PREFIX = NAMESPACE + "."
+_KEY = slice(len(_PREFIX), len(_PREFIX) + KEY_LENGTH)
+_PROBE = "codesave probe"
+_seen = threading.local()
+_lock = threading.Lock()
+_armed: list[bool] = []
+
+
+class ImportHookWarning(RuntimeWarning):
+    """Something replaced ``builtins.__import__``, and codesave put its own in front again."""
+
+
+def arm() -> None:
+    """Install the redirection, or put it back where something else replaced it."""
+    with _lock:
+        if _in_place():
+            return
+        if _armed:
+            warnings.warn(
+                "something replaced builtins.__import__ without calling what was there; codebases "
+                "would have imported the wrong modules, so codesave's redirection was put back",
+                ImportHookWarning,
+                stacklevel=3,
+            )
+        else:
+            _wrap_functions()
+            _armed.append(True)
+        builtins.__import__ = _redirecting(builtins.__import__)
+
+
+def _in_place() -> bool:
+    """Whether an import reaches the redirection, through whatever wraps it."""
+    _seen.probed = False
+    builtins.__import__(__name__, {"__name__": _PROBE}, None, ("arm",), 0)
+    return bool(_seen.probed)
+
+
+def _redirecting(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def __import__(  # noqa: A001, N807
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        importer = globals.get("__name__") if globals else None
+        if importer is None:
+            importer = _caller_name(caller_or_none())
+        if not isinstance(importer, str) or not importer.startswith(_PREFIX):
+            if importer == _PROBE:
+                _seen.probed = True
+            return original(name, globals, locals, fromlist, level)
+        world = world_of(importer[_KEY])
+        if level:
+            _refuse_beyond_top(importer, globals or {}, level)
+        elif world.owns(name.partition(".")[0]):
+            with _PlainNames(world):
+                found = original(world.full_name(name), globals, locals, fromlist, 0)
+            return found if fromlist else sys.modules[world.full_name(name.partition(".")[0])]
+        with _PlainNames(world):
+            return original(name, globals, locals, fromlist, level)
+
+    return __import__
+
+
+class _PlainNames:
+    """Let a failing import tell the module's name as the codebase knows it.
+
+    Code may compare it: ``except ModuleNotFoundError as error: if error.name == "src.extra"``.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._prefix = world.name + "."
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ImportError) and (error.name or "").startswith(self._prefix):
+            error.name = (error.name or "").removeprefix(self._prefix)
+            error.msg = str(error.msg).replace(self._prefix, "")
+            error.args = (error.msg,)
+
+
+def _refuse_beyond_top(importer: str, namespace: Mapping[str, Any], level: int) -> None:
+    """A relative import ends at the codebase's top, as it does at the top of ``sys.path``."""
+    package = namespace.get("__package__")
+    if package is None:
+        package = importer if "__path__" in namespace else importer.rpartition(".")[0]
+    if not package.startswith(_PREFIX):
+        return
+    depth = package.count(".") - _PREFIX.count(".")
+    if depth == 0:
+        raise ImportError("attempted relative import with no known parent package")
+    if level > depth:
+        raise ImportError("attempted relative import beyond top-level package")
+
+
+def _caller_name(frame: FrameType | None) -> object:
+    """The module on whose behalf code without one runs, such as ``exec("import x", {})``."""
+    while frame is not None:
+        name = frame.f_globals.get("__name__")
+        if name is not None:
+            return name
+        frame = frame.f_back
+    return None
+
+
+def calling_world(frame: FrameType | None) -> World | None:
+    """The world whose code runs in the frame, or None for all other code."""
+    name = _caller_name(frame)
+    if isinstance(name, str) and name.startswith(_PREFIX):
+        return world_of(name[_KEY])
+    return None
+
+
+def _wrap_functions() -> None:
+    """Redirect the functions that take the name of a module."""
+    import importlib.resources
+    import importlib.util
+    import pkgutil
+    import runpy
+
+    _wrap(importlib, "import_module", package=1)
+    _wrap(importlib.util, "find_spec", package=1)
+    _wrap(pkgutil, "get_data")
+    _wrap(pkgutil, "resolve_name")
+    _wrap(runpy, "run_module")
+    resources = "files contents is_resource open_binary open_text path read_binary read_text"
+    for name in resources.split():
+        if hasattr(importlib.resources, name):  # they come and go with Python's versions
+            _wrap(importlib.resources, name)
+
+
+def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
+    """Translate the first argument of a function, for callers inside a codebase.
+
+    ``package`` is the position of the package that a relative name counts from, if it has one.
+    """
+    original = getattr(module, function)
+
+    # importlib.resources.files() looks for the frame that called it, and skips this very name.
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        world = calling_world(caller_or_none())
+        if world is None:
+            return original(*args, **kwargs)
+        if args and isinstance(args[0], str):
+            args = (_translate(world, args[0]), *args[1:])
+        if package is not None and len(args) > package and isinstance(args[package], str):
+            args = (*args[:package], _translate(world, args[package]), *args[package + 1 :])
+        elif isinstance(kwargs.get("package"), str):
+            kwargs["package"] = _translate(world, kwargs["package"])
+        with _PlainNames(world):
+            return original(*args, **kwargs)
+
+    setattr(module, function, wrapper)
+
+
+def _translate(world: World, name: str) -> str:
+    top = name.partition(":")[0].partition(".")[0]
+    inside = top and not name.startswith(_PREFIX) and world.owns(top)
+    return world.full_name(name) if inside else name

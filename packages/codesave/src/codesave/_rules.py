@@ -1,0 +1,106 @@
+# ruff: noqa: SIM905 - a list of patterns reads best as text
+"""Which files are source, which look like secrets, which are never code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+MANIFEST_NAME = ".codesave.json"
+"""The one name in the zip that is ours; a file of the user's by that name is not saved."""
+
+_SOURCE_SUFFIXES = frozenset(
+    ".py .pyi .pyx .pxd .pxi .c .h .cc .cpp .cxx .hpp .cu .cuh .f .f90 .go .java .jl .js .lua .m "
+    ".pl .proto .r .rs .scala .sh .bash .sql .swift .ts".split()
+)
+_NEVER_CODE = (
+    ".git .hg .svn .bzr __pycache__ node_modules .venv .tox .nox .eggs .mypy_cache .pytest_cache "
+    ".ruff_cache .hypothesis .ipynb_checkpoints .DS_Store *.pyc *.pyo"
+).split()
+_SECRETS = (
+    ".env .env.* *.env *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk id_rsa* id_dsa* "
+    "id_ecdsa* id_ed25519* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd .git-credentials "
+    ".b2_account_info .dockercfg credentials credentials.* *_credentials.* *-credentials.* "
+    "client_secret* service_account*.json service-account*.json secrets.* secret.* kubeconfig"
+).split()
+_SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure"})
+_NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.pub", "*.example")
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def parse_size(size: str | float | None) -> int | None:
+    """Bytes from a number or a text such as ``"100K"``, ``"1M"`` or ``"1.5G"``.
+
+    >>> parse_size("1.5M")
+    1500000
+    """
+    if size is None or isinstance(size, (int, float)):
+        return None if size is None else int(size)
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise ValueError(f"{size!r} is no size; expected bytes, or a text such as '100K' or '1M'")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    lower = name.lower()
+    return any(fnmatch(lower, pattern.lower()) for pattern in patterns)
+
+
+def is_source(name: str) -> bool:
+    """Whether the file is program text, which no size limit leaves out."""
+    return "." + name.rpartition(".")[2].lower() in _SOURCE_SUFFIXES
+
+
+def is_secret(path: str) -> bool:
+    """Whether a file at this relative path looks like a key or a password."""
+    *folders, name = path.split("/")
+    if is_source(name):
+        return False  # a module named credentials.py is code that others import
+    if any(folder in _SECRET_FOLDERS for folder in folders):
+        return True
+    return _matches(name, _SECRETS) and not _matches(name, _NO_SECRETS)
+
+
+def is_never_code(name: str) -> bool:
+    """Whether a file or folder of this name is a by-product that is never saved."""
+    return any(fnmatch(name, pattern) for pattern in _NEVER_CODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What of a folder is wanted."""
+
+    larger_than: int | None = None
+    """Files above this many bytes stay out unless they are source; None for no limit."""
+    py_only: bool = False
+    patterns: Sequence[str] = ()
+    """Globs on the name or on the relative path of what stays out."""
+    include: Sequence[str] = ()
+    """Globs on the name or on the relative path of what goes in although it looks like a
+    secret, is too large or is a by-product."""
+    filters: Sequence[Callable[[str, list[str]], Iterable[str]]] = field(default=())
+    """Functions like those of :func:`shutil.copytree`: (folder, names) to the names left out."""
+
+    def asked_for(self, path: str) -> bool:
+        """Whether ``include`` names this path."""
+        return _named(path, self.include)
+
+    def unwanted(self, path: str) -> bool:
+        """Whether ``patterns`` names this path."""
+        return _named(path, self.patterns)
+
+
+def _named(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(
+        fnmatch(name, pattern.rstrip("/")) or fnmatch(path, pattern.rstrip("/"))
+        for pattern in patterns
+    )

@@ -1,0 +1,206 @@
+"""From a folder to one zip file: choose, pack, describe."""
+
+from __future__ import annotations
+
+import logging
+import os
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codesave._choose import Chosen, Skipped, choose
+from codesave._environment import distributions, interpreter
+from codesave._git import git_state
+from codesave._launcher import LAUNCHER
+from codesave._manifest import FORMAT, Manifest, encode_manifest
+from codesave._pack import pack, pack_bytes, sha256
+from codesave._rules import MANIFEST_NAME, Selection, parse_size
+from codesave._snapshot import Snapshot
+from codesave._zipwriter import ZipWriter
+from codesave.errors import NotAFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+log = logging.getLogger("codesave")
+
+_REPORTED = 10
+"""How many of the things left out one log line names; the snapshot has them all."""
+
+
+def checkpoint(
+    main_folder: str | os.PathLike[str] | None,
+    output_zipname: str | os.PathLike[str] = "codebase.zip",
+    *,
+    extra_libraries: Iterable[str | os.PathLike[str]] = (),
+    extra_pythonpath: Iterable[str | os.PathLike[str]] = (),
+    extra_files: Iterable[str | os.PathLike[str]] = (),
+    ignore: Sequence[Callable[[str, list[str]], Iterable[str]]] = (),
+    ignore_patterns: Sequence[str] = (),
+    include: Sequence[str] = (),
+    py_only: bool = False,
+    ignore_larger_than: str | int | None = "10M",
+    level: int = 6,
+    verbose: bool = True,
+) -> Snapshot:
+    """Save the code in a folder as one zip file, from which it can be imported.
+
+    What goes in is what git would track (without git: what the ``.gitignore`` files leave),
+    less what ``.codesaveignore`` files name, virtual environments, caches and ``wandb/``, less
+    files that look like secrets, less large files that are not source. The same code gives the
+    same bytes. The zip appears whole or not at all.
+
+    Args:
+        main_folder: The folder that would be on ``sys.path``; None to save the extras only.
+        output_zipname: Where to write the zip. A file there is replaced.
+        extra_libraries: Packages (folders) or modules (files) to put beside the folder's own.
+        extra_pythonpath: Folders whose packages and modules are all put there.
+        extra_files: Files to put at the top of the zip, whatever they look like.
+        ignore: Functions as :func:`shutil.copytree` takes them: (folder, names) to names left out.
+        ignore_patterns: Globs on a name or a relative path that stays out, ``"*.ipynb"``.
+        include: Globs on a name or a relative path that goes in although it is ignored, large
+            or looks like a secret.
+        py_only: Save ``.py`` files only.
+        ignore_larger_than: Leave out files above this size, in bytes or as in ``"100K"``,
+            ``"1M"``; source files go in whatever their size. None for no limit.
+        level: zlib's level, 1 (fast) to 9 (small).
+        verbose: Log the summary (logger ``codesave``, level info) and what was left out
+            (level warning); without it, both at level debug.
+
+    Returns:
+        What was saved and what was left out.
+
+    Raises:
+        NotAFolderError: ``main_folder`` is no folder.
+        FileNotFoundError: An extra library or file does not exist.
+        OSError: The zip cannot be written; an older one is as it was.
+
+    >>> _ = Path("code").mkdir(), Path("code/train.py").write_text("print('hi')")
+    >>> checkpoint("code", output_zipname="codebase.zip").files
+    1
+    """
+    selection = Selection(
+        larger_than=parse_size(ignore_larger_than),
+        py_only=py_only,
+        patterns=tuple(ignore_patterns),
+        include=tuple(include),
+        filters=tuple(ignore),
+    )
+    output = Path(output_zipname).expanduser()
+    folder = None if main_folder is None else Path(main_folder).expanduser()
+    if folder is not None and not folder.is_dir():
+        raise NotAFolderError(str(folder))
+    chosen: list[Chosen] = []
+    skipped: list[Skipped] = []
+    for part, out in _parts(
+        folder, extra_libraries, extra_pythonpath, extra_files, selection, output
+    ):
+        chosen += part
+        skipped += out
+    chosen, collisions = _settle(chosen)
+    snapshot = _write(output, folder, chosen, [*skipped, *collisions], level)
+    _report(snapshot, verbose=verbose)
+    return snapshot
+
+
+def _parts(  # noqa: PLR0917
+    folder: Path | None,
+    libraries: Iterable[str | os.PathLike[str]],
+    pythonpath: Iterable[str | os.PathLike[str]],
+    files: Iterable[str | os.PathLike[str]],
+    selection: Selection,
+    output: Path,
+) -> Iterator[tuple[list[Chosen], list[Skipped]]]:
+    """What each of the places gives, the folder's own first: where names collide, it wins."""
+    if folder is not None:
+        yield choose(folder, selection, output=output)
+    found = [Path(path).expanduser().resolve() for path in libraries]
+    for path in pythonpath:
+        found += _libraries_in(Path(path).expanduser().resolve())
+    for library in found:
+        if library.is_dir():
+            yield choose(library, selection, output=output, prefix=library.name)
+        else:
+            yield [_asked_for(library)], []
+    for path in files:
+        yield [_asked_for(Path(path).expanduser().resolve())], []
+
+
+def _asked_for(path: Path) -> Chosen:
+    found = path.stat()
+    return Chosen(path.name, path, found.st_size, os.access(path, os.X_OK))
+
+
+def _libraries_in(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise NotAFolderError(str(folder))
+    for path in sorted(folder.iterdir()):
+        is_package = path.is_dir() and next(path.rglob("*.py"), None) is not None
+        if is_package or path.suffix == ".py":
+            yield path
+
+
+def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
+    """Drop names that a second folder, or a file system without case, would mix up."""
+    kept: dict[str, Chosen] = {}
+    skipped: list[Skipped] = []
+    dropped: set[str] = set()
+    for entry in chosen:
+        name = entry.name.rstrip("/")
+        folder = name.rpartition("/")[0]
+        same = unicodedata.normalize("NFC", name).casefold()
+        if folder in dropped or kept.setdefault(same, entry).name != entry.name:
+            dropped.add(name)
+            skipped.append(
+                Skipped(entry.name, "has a name that differs from another by case only")
+            )
+        elif kept[same] is not entry and not entry.name.endswith("/"):
+            skipped.append(Skipped(entry.name, f"is another file than {entry.path}, left out"))
+    return sorted(kept.values()), skipped
+
+
+def _write(
+    output: Path, folder: Path | None, chosen: list[Chosen], skipped: list[Skipped], level: int
+) -> Snapshot:
+    from expcore import open_atomic, progress_bar
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    total = sum(entry.size for entry in chosen)
+    with open_atomic(output) as file, progress_bar("saving code", total) as advance:
+        writer = ZipWriter(file)
+        files, unreadable = pack(writer, chosen, level, advance)
+        launcher = LAUNCHER.encode()
+        if "__main__.py" not in files:
+            files["__main__.py"] = pack_bytes(writer, "__main__.py", launcher, level)
+        # An unpacked zip holds our launcher as a file: it is still not the user's.
+        is_ours = files["__main__.py"]["digest"] == sha256(launcher)
+        generated = ["__main__.py"] if is_ours else []
+        users = {name: entry["bytes"] for name, entry in files.items() if name not in generated}
+        left_out = sorted([*skipped, *unreadable])
+        manifest = Manifest(
+            format=FORMAT,
+            files=files,
+            generated=generated,
+            left_out={item.name: item.reason for item in left_out},
+            git=None if folder is None else git_state(folder, users.keys()),
+            python=interpreter(),
+            distributions=distributions(),
+        )
+        pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), level)
+        writer.finish()
+    largest = sorted(users.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return Snapshot(output, len(users), sum(users.values()), tuple(left_out), tuple(largest))
+
+
+def _report(snapshot: Snapshot, *, verbose: bool) -> None:
+    if snapshot.left_out:
+        names = "; ".join(map(str, snapshot.left_out[:_REPORTED]))
+        more = len(snapshot.left_out) - _REPORTED
+        text = names + (f"; and {more} more" if more > 0 else "")
+        log.log(
+            logging.WARNING if verbose else logging.DEBUG,
+            "%s leaves out: %s (include= or extra_files= takes them in)",
+            snapshot.path,
+            text,
+        )
+    log.log(logging.INFO if verbose else logging.DEBUG, "%s", snapshot.summary())

@@ -1,0 +1,162 @@
+"""The world of one codebase: which names are its own, and its modules in ``sys.modules``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from codesave._cache import cache_folder, cached, key_of, top_level, unpack
+from codesave._checks import DEFAULT_LIMITS, Limits
+from codesave._installed import comes_with_python, is_installed
+from codesave.errors import CodebaseNotCachedError, DigestMismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+NAMESPACE = f"{__package__}._ns"
+"""Not a literal: a saved codebase may hold codesave itself, in a world of its own."""
+
+_worlds: dict[str, World] = {}
+_lock = threading.Lock()
+
+
+class World:
+    """A codebase that can be imported from."""
+
+    def __init__(self, key: str, code: Path) -> None:
+        self.key, self.code = key, code
+        self.name = f"{NAMESPACE}.{key}"
+        """The package that its modules live in."""
+        self.users = 0
+        """How many :class:`codesave.Codebase` blocks have it open."""
+        self.kept = False
+        """Whether its modules stay in ``sys.modules`` for good."""
+        self._top = dict(sorted(top_level(code)))
+        self._owned: dict[str, bool] = {}
+        self._retired: weakref.ref[_Retired] | None = None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The names that can be imported from its top, other than bare folders without code."""
+        return tuple(
+            name
+            for name, is_module in self._top.items()
+            if name.isidentifier()
+            and name != "__main__"
+            and (is_module or any((self.code / name).rglob("*.py")))
+        )
+
+    def owns(self, name: str) -> bool:
+        """Whether ``import name`` in the codebase means its own top-level module.
+
+        As for a folder at the start of ``sys.path``: modules and packages come first; a bare
+        folder gives way to an installed package, though not to another bare folder.
+        """
+        owned = self._owned.get(name)
+        if owned is None:
+            is_module = self._top.get(name)
+            owned = is_module is not None and not comes_with_python(name)
+            if owned and not is_module:
+                owned = not is_installed(name)
+            self._owned[name] = owned
+        return owned
+
+    def full_name(self, module: str) -> str:
+        """The name in ``sys.modules`` of a module that the codebase calls ``module``."""
+        return f"{self.name}.{module}"
+
+    def loaded(self) -> dict[str, ModuleType]:
+        """Its modules in ``sys.modules``, by their full names."""
+        inside = self.name + "."
+        return {
+            name: module
+            for name, module in list(sys.modules.items())
+            if name == self.name or name.startswith(inside)
+        }
+
+    def retire(self) -> None:
+        """Take its modules out of ``sys.modules``.
+
+        They live on for as long as something still uses one of their functions or classes, and
+        come back together when such code imports one more module or is pickled. Once nothing
+        uses them, they are gone.
+        """
+        modules = self.loaded()
+        retired = _Retired(modules)
+        for name, module in modules.items():
+            del sys.modules[name]
+            # A function refers to its module's globals, and through them to all the others.
+            vars(module)["__codesave_retired__"] = retired
+        self._retired = weakref.ref(retired) if modules else None
+        parent = sys.modules.get(NAMESPACE)
+        if parent is not None:
+            vars(parent).pop(self.key, None)
+
+    def revive(self) -> None:
+        """Put retired modules that are still in use back into ``sys.modules``."""
+        retired = None if self._retired is None else self._retired()
+        if retired is not None:
+            sys.modules.update(retired.modules)
+
+    def start_afresh(self) -> None:
+        """Forget the modules that were imported before, unless they are kept for good."""
+        if not self.kept and not self.users:
+            self.retire()
+            self._retired = None
+
+
+class _Retired:
+    """Modules that are no longer in ``sys.modules``."""
+
+    def __init__(self, modules: dict[str, ModuleType]) -> None:
+        self.modules = modules
+
+
+def open_world(zip_path: Path, digest: str | None, limits: Limits = DEFAULT_LIMITS) -> World:
+    """The world of a zip, which is unpacked into the cache unless it is there.
+
+    Args:
+        zip_path: The zip.
+        digest: What its sha256 must be, ``sha256:…``; None for whatever it is.
+        limits: What it may unpack to.
+
+    Raises:
+        DigestMismatchError: The zip is another one.
+        NotAZipError: It is no zip, or damaged.
+        HostileZipError: It holds what no zip of code should.
+    """
+    from expcore import digest_file
+
+    found = digest_file(zip_path, algorithm="sha256")
+    if digest is not None and digest.removeprefix("sha256:") != found.removeprefix("sha256:"):
+        raise DigestMismatchError(str(zip_path), digest, found)
+    code = unpack(zip_path, found, limits)
+    return _world(key_of(found), code)
+
+
+def world_of(key: str) -> World:
+    """The world of a codebase that was unpacked before, maybe by another process.
+
+    Raises:
+        CodebaseNotCachedError: The cache does not hold it.
+    """
+    known = _worlds.get(key)
+    if known is not None and known.code.is_dir():
+        return known
+    code = cached(key)
+    if code is None:
+        raise CodebaseNotCachedError(key, str(cache_folder()))
+    return _world(key, code)
+
+
+def _world(key: str, code: Path) -> World:
+    with _lock:
+        known = _worlds.get(key)
+        if known is None or known.code != code:
+            if known is not None:  # unpacked in another cache: its modules would not find theirs
+                known.retire()
+            known = _worlds[key] = World(key, code)
+        return known
