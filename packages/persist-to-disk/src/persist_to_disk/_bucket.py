@@ -46,7 +46,7 @@ class _Seen(NamedTuple):
     salt: int
     end: int
     """Up to where the file was read: the end of the last whole frame."""
-    index: dict[bytes, frames.Frame]
+    latest: dict[bytes, frames.Frame]
 
 
 class Bucket:
@@ -76,7 +76,7 @@ class Bucket:
                 seen = self._refresh()
             if seen is None:
                 return None
-            frame = seen.index.get(key)
+            frame = seen.latest.get(key)
             if frame is None or frame.flags & frames.FLAG_GONE:
                 return None
             payload = kept.get((self._name, seen.salt, frame.offset))
@@ -92,14 +92,14 @@ class Bucket:
             return Entry(key, frame.flags, frame.written_ns, payload)
         return None
 
-    def frames(self) -> Iterator[frames.Frame]:
+    def current(self) -> Iterator[frames.Frame]:
         """Yield the frames that count, one for each key, in no particular order."""
         try:
             seen = self._refresh()
         except FileNotFoundError:
             return
         if seen is not None:
-            yield from (f for f in seen.index.values() if not f.flags & frames.FLAG_GONE)
+            yield from (f for f in seen.latest.values() if not f.flags & frames.FLAG_GONE)
 
     def append(self, key: bytes, payload: bytes, flags: int, lock: Lock) -> Entry:
         """Add an entry, which replaces one of the same key.
@@ -163,7 +163,7 @@ class Bucket:
             )
             old = seen if grown else None
             start = old.end if old else frames.HEADER_BYTES
-            index = old.index if old else {}
+            index = old.latest if old else {}
             data = _read_at(descriptor, max(status.st_size - start, 0), start)
         finally:
             os.close(descriptor)
@@ -229,7 +229,7 @@ class Bucket:
             salt,
             end,
         ):
-            index = seen.index
+            index = seen.latest
         elif end == frames.HEADER_BYTES:
             index = {}
         else:

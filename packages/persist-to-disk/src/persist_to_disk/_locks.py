@@ -21,7 +21,7 @@ from filelock import FileLock
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 FILE = ".lock"
@@ -72,7 +72,7 @@ def key_offset(key: bytes) -> int:
 
 
 @contextmanager
-def whole_file_lock(path: Path) -> Iterator[None]:
+def whole_file_lock(path: Path) -> Generator[None]:
     """Hold a lock that is a file of its own."""
     with FileLock(path, mode=PRIVATE_FILE, thread_local=False):
         yield

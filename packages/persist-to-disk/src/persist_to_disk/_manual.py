@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def get_caller_cache_path(make_if_necessary: bool = True, *, local: bool = False
     Returns:
         ``project-[autoid]/module/path/function``, or ``…/Class.function`` in a method.
     """
-    folder = _folder(sys._getframe(1), local=local)
+    folder = _folder(_caller(1), local=local)
     if make_if_necessary:
         make_folder(folder)
     return folder
@@ -75,7 +75,7 @@ def manual_cache(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     """
     if write and checkonly:
         raise ConfigError("checkonly", checkonly, "False when write is True")
-    folder = _folder(sys._getframe(stacklevel), local=local)
+    folder = _folder(_caller(stacklevel), local=local)
     if alt_root is not None:
         folder = Path(alt_root(folder) if callable(alt_root) else alt_root)
     path = folder / file_name(key)
@@ -90,6 +90,17 @@ def manual_cache(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     if not trust:
         path.chmod(PRIVATE_FILE)
     return None
+
+
+def _caller(level: int) -> FrameType:
+    """Return the frame that called the caller of this function, or one further out."""
+    frame = inspect.currentframe()
+    for _ in range(level + 1):
+        if frame is None or frame.f_back is None:
+            raise ConfigError("stacklevel", level, "no more than the calls there are")
+        frame = frame.f_back
+    assert frame is not None  # noqa: S101 -- for the type checkers
+    return frame
 
 
 def _folder(frame: FrameType, *, local: bool) -> Path:

@@ -24,7 +24,7 @@ from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._guard import check_folders
 from persist_to_disk._place import function_folder, source_file
 from persist_to_disk._store import Store, bucket_files
-from persist_to_disk._switch import Switch
+from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._values import DamagedEntryError
 from persist_to_disk.errors import (
     NotCachedError,
@@ -34,7 +34,7 @@ from persist_to_disk.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from persist_to_disk._bucket import Entry
     from persist_to_disk._options import Options
@@ -144,7 +144,7 @@ class Memo:
         for folder in self._folders():
             for path in bucket_files(folder):
                 bucket = Bucket(path, trust=self.options.trust)
-                entries += sum(1 for _ in bucket.frames())
+                entries += sum(1 for _ in bucket.current())
                 files = [path, *path.with_suffix(".d").glob("*")]
                 size += sum(file.stat().st_size for file in files)
         return CacheInfo(self.hits, self.misses, entries, size)
@@ -171,7 +171,7 @@ class Memo:
         """
         options = self.options
         given = kwargs.pop(options.switch_kwarg, None) if options.switch_kwarg else None
-        switch = options.cache or (Switch.CACHE if given is None else Switch(given))
+        switch = options.cache or (Switch.CACHE if given is None else to_switch(given))
         bound = self.binder.bind(*args, **kwargs)
         if switch is Switch.NOCACHE:
             return switch, None
@@ -305,7 +305,7 @@ class Memo:
         used.send(EntryUsed(self.title, entry, bucket, store.sidecars(entry.key), hit))
 
     @contextmanager
-    def _exclusive(self, where: Where) -> Iterator[bool]:
+    def _exclusive(self, where: Where) -> Generator[bool]:
         """Hold the lock of a key; yield False if there can be no lock."""
         lock = where.store.computing(where.key)
         with _inside(where):
@@ -321,7 +321,7 @@ class Memo:
                 lock.release()
 
     @asynccontextmanager
-    async def _exclusive_async(self, where: Where) -> AsyncIterator[bool]:
+    async def _exclusive_async(self, where: Where) -> AsyncGenerator[bool]:
         """Do the same without blocking the event loop."""
         lock = where.store.computing(where.key)
         pause_s = FIRST_PAUSE_S
@@ -349,7 +349,7 @@ class Memo:
 
 
 @contextmanager
-def _inside(where: Where) -> Iterator[None]:
+def _inside(where: Where) -> Generator[None]:
     """Let a call inside its own computation pass through, instead of waiting for itself."""
     token = _computing.set(_computing.get() | {(str(where.store.folder), where.key)})
     try:

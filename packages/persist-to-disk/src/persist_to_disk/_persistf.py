@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from persist_to_disk._config import check_granularity, check_hashsize
 from persist_to_disk._memo import CacheInfo, Memo
 from persist_to_disk._options import Options, seconds
-from persist_to_disk._switch import Switch
+from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
         expand=expand_dict_kwargs if expand_dict_kwargs == "all" else _names(expand_dict_kwargs),
         groupby=_names(groupby),
         switch_kwarg=switch_kwarg,
-        cache=None if cache is None else Switch(cache),
+        cache=None if cache is None else to_switch(cache),
         lock_granularity=lock_granularity
         and check_granularity(lock_granularity, "lock_granularity"),
         hash_method=hash_method,
@@ -177,9 +177,10 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
         ConfigError: A name in the options is no parameter.
         TypeError: It is not a function.
     """
-    if not hasattr(function, "__qualname__") or isinstance(function, (staticmethod, classmethod)):
+    kind = type(cast("object", function))
+    if not hasattr(function, "__qualname__") or kind in (staticmethod, classmethod):
         raise TypeError(
-            f"persistf decorates functions, not {type(function).__name__} objects; "
+            f"persistf decorates functions, not {kind.__name__} objects; "
             "put it below @staticmethod or @classmethod"
         )
     if options.switch_kwarg in inspect.signature(function).parameters:

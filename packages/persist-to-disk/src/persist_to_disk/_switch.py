@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import cast
+
+from persist_to_disk.errors import ConfigError
 
 _INTEGERS = ("nocache", "cache", "recache", "readonly", "checkonly")
 
@@ -34,6 +37,19 @@ class Switch(StrEnum):
         if isinstance(value, str) and value.lower() in _INTEGERS:
             return cls(value.lower())
         return None
+
+
+def to_switch(value: Switch | str | int) -> Switch:
+    """Return the switch of that name or number.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    try:
+        return Switch(cast("str", value))
+    except ValueError:
+        names = ", ".join(repr(str(switch)) for switch in Switch)
+        raise ConfigError("the cache switch", value, f"one of {names}") from None
 
 
 NOCACHE = Switch.NOCACHE
