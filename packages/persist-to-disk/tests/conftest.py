@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import linecache
 import os
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def load(project):
     def load(source, path="module.py"):
         nonlocal count
         count += 1
+        linecache.clearcache()  # as in a new process
         file = project / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("import persist_to_disk as ptd\n" + textwrap.dedent(source))

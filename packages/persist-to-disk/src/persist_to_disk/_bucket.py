@@ -79,7 +79,7 @@ class Bucket:
             frame = seen.latest.get(key)
             if frame is None or frame.flags & frames.FLAG_GONE:
                 return None
-            payload = kept.get((self._name, seen.salt, frame.offset))
+            payload = kept.get((self._name, frame))
             if payload is None:
                 payload = self._read_payload(seen, frame)
                 if payload is None:
@@ -88,7 +88,7 @@ class Bucket:
                 if not frames.is_payload(frame, payload, seen.salt):
                     log.warning("%s: the entry at byte %d is damaged", self.path, frame.offset)
                     return None
-                kept.put((self._name, seen.salt, frame.offset), payload)
+                kept.put((self._name, frame), payload)
             return Entry(key, frame.flags, frame.written_ns, payload)
         return None
 
@@ -122,12 +122,12 @@ class Bucket:
                 salt, end = self._prepare(descriptor)
                 data = frames.encode_frame(key, payload, flags, written_ns, salt)
                 _write_at(descriptor, data, end)
-                self._note_append(os.fstat(descriptor), salt, end, data)
+                frame = self._note_append(os.fstat(descriptor), salt, end, data)
             finally:
                 os.close(descriptor)
         finally:
             lock.release()
-        kept.put((self._name, salt, end), payload)
+        kept.put((self._name, frame), payload)
         return Entry(key, flags, written_ns, payload)
 
     def remove(self, lock: Lock) -> None:
@@ -222,22 +222,22 @@ class Bucket:
             os.ftruncate(descriptor, end)
         return salt, end
 
-    def _note_append(self, status: os.stat_result, salt: int, end: int, data: bytes) -> None:
-        seen = self._seen
-        if seen is not None and (seen.signature[0], seen.salt, seen.end) == (
-            status.st_ino,
-            salt,
-            end,
-        ):
-            index = seen.latest
-        elif end == frames.HEADER_BYTES:
-            index = {}
-        else:
-            return
+    def _note_append(
+        self, status: os.stat_result, salt: int, end: int, data: bytes
+    ) -> frames.Frame:
+        """Take note of an own entry, unless others' entries before it are unknown."""
         frame = frames.decode_head(data, 0, salt, end)
         assert frame is not None  # noqa: S101 -- just made
-        index[frame.key] = frame
-        self._seen = _Seen(_signature(status), salt, frame.end, index)
+        seen = self._seen
+        if end == frames.HEADER_BYTES:
+            latest = {}
+        elif seen and (seen.signature[0], seen.salt, seen.end) == (status.st_ino, salt, end):
+            latest = seen.latest
+        else:
+            return frame
+        latest[frame.key] = frame
+        self._seen = _Seen(_signature(status), salt, frame.end, latest)
+        return frame
 
 
 def _signature(status: os.stat_result) -> tuple[int, int, int]:

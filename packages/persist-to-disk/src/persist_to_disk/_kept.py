@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 
 LIMIT_BYTES = 64 << 20
-Place = tuple[str, int, int]
-"""Path, salt and offset of an entry."""
+Place = tuple[str, tuple[object, ...]]
+"""The path of the bucket, and the frame with its salted checksum."""
 
 
 class Kept:

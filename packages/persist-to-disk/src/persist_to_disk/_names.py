@@ -39,7 +39,7 @@ def folder_name(value: object) -> str:
     """
     kind = type(value)
     # Other objects' texts may hold an address, which differs from process to process.
-    tells = isinstance(value, (str, Number, PurePath))
+    tells = value is None or isinstance(value, (str, Number, PurePath))
     text = str(value) if tells else kind.__name__
     plain = kind in (int, float, bool, type(None)) or (kind is str and not LITERAL.fullmatch(text))
     return text if plain and is_plain(text) else f"{_legible(text)}~{_short(value)}"

@@ -1,0 +1,254 @@
+"""Large results, and disks that do not work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import persist_to_disk as ptd
+from persist_to_disk import _values
+
+GOLDEN = Path(__file__).parent / "golden"
+LARGE = """
+    calls = 0
+    @ptd.persistf()
+    def f(x, size=2 << 20):
+        global calls
+        calls += 1
+        return bytes([x]) * size
+"""
+
+
+@pytest.fixture
+def sidecars(cache):
+    """All sidecars."""
+    return lambda: [path for path in cache.rglob("*.d/*") if path.is_file()]
+
+
+@contextmanager
+def no_file_over(limit):
+    """Let no file grow beyond a size: what a full disk does, for one process."""
+    resource = pytest.importorskip("resource")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+def test_a_large_result_has_a_file_of_its_own(load, sidecars):
+    module = load(LARGE)
+
+    assert module.f(1) == module.f(1) == b"\1" * (2 << 20)
+    assert module.calls == 1
+    assert len(sidecars()) == 1
+    assert module.f.cache_path(1).stat().st_size < 300
+    assert module.f.cache_info().size_bytes > 2 << 20
+
+
+def test_a_small_result_has_none(load, sidecars):
+    load(LARGE).f(1, 1 << 19)
+
+    assert sidecars() == []
+
+
+def test_replacing_a_large_result_removes_the_old_one(load, sidecars):
+    module = load(LARGE)
+    module.f(1)
+    (old,) = sidecars()
+    module.f(1, cache_switch="recache")
+
+    (new,) = sidecars()
+    assert new != old
+    module.f.clear()
+    assert sidecars() == []
+
+
+def test_arrays_come_back_mapped_writable_and_unshared(load):
+    np = pytest.importorskip("numpy")
+    module = load("""
+        import numpy as np
+        @ptd.persistf()
+        def f():
+            read_only = np.ones(300_000)
+            read_only.setflags(write=False)
+            return {"a": np.arange(400_000.0).reshape(2, -1), "r": read_only, "e": np.empty(0)}
+    """)
+    module.f()
+
+    found = module.f()
+    assert found["a"].shape == (2, 200_000)
+    found["a"][:] = -1
+    assert not found["r"].flags.writeable
+    again = module.f()["a"]
+    assert again[1, 5] == 200_005
+    assert not np.shares_memory(found["a"], again)
+
+
+def test_the_sidecar_format_is_as_it_was_in_version_1():
+    parts = _values._sidecar(b"the pickle", [memoryview(b"a" * 70), memoryview(b"bcd")])
+
+    assert b"".join(parts) == (GOLDEN / "sidecar-v1").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_sidecar_is_computed_again_with_a_warning(load, sidecars, damage):
+    module = load(LARGE)
+    module.f(1)
+    (path,) = sidecars()
+    data = bytearray(path.read_bytes())
+    data[1 << 20] ^= 1
+    path.unlink()
+    if damage != "remove":
+        path.write_bytes(data if damage == "flip" else data[:-5])
+
+    with pytest.warns(ptd.PersistWarning, match="cannot read a stored result back"):
+        assert module.f(1) == b"\1" * (2 << 20)
+    assert module.calls == 2
+    assert module.f(1) == b"\1" * (2 << 20)
+    assert module.calls == 2
+
+
+def test_a_result_whose_class_is_gone_is_computed_again_with_a_warning(load):
+    module = load("""
+        class Result:
+            pass
+        @ptd.persistf()
+        def f():
+            return Result()
+    """)
+    module.f()
+    del module.Result
+    module.Result = type("Result", (), {"__module__": module.__name__, "__qualname__": "Result"})
+    module.f()
+    old, module.Result = module.Result, lambda: old()
+    with pytest.warns(ptd.PersistWarning):
+        assert isinstance(module.f(), old)
+
+
+def test_a_result_that_cannot_be_pickled_is_returned_with_one_warning(load):
+    module = load("""
+        import threading
+        @ptd.persistf()
+        def f(x):
+            return threading.Lock()
+    """)
+
+    with pytest.warns(ptd.PersistWarning, match="module_1.f cannot keep a result") as caught:
+        results = [module.f(x) for x in (1, 2)]
+    assert all(results)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20])
+def test_on_a_full_disk_the_call_returns_its_value_with_one_warning(load, size):
+    module = load(LARGE)
+    module.f(1, 10)
+    module.f(2, 10)
+    limit = module.f.cache_path(1, 10).stat().st_size + (80 if size == 1000 else 2 << 20)
+
+    with (
+        pytest.warns(ptd.PersistWarning, match="cannot keep a result") as caught,
+        no_file_over(limit),
+    ):
+        results = [module.f(x, size) for x in (3, 4)]
+    assert results == [b"\3" * size, b"\4" * size]
+    assert len(caught) == 1
+    assert module.f.cache_info().entries == 2
+    assert module.f(1, 10) == b"\1" * 10
+    assert module.calls == 4
+    module.f(3, size)
+    assert module.f.cache_info().entries == 3
+
+
+def test_without_the_right_to_write_hits_are_served(load, monkeypatch):
+    module = load(LARGE)
+    module.f(1, 10)
+    module.f.cache_path(1, 10).parent.joinpath(".lock").unlink()
+    real_open = os.open
+
+    def open_to_read(path, flags, *args, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real_open(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", open_to_read)
+    assert module.f(1, 10) == b"\1" * 10
+    assert module.calls == 1
+    with pytest.warns(ptd.PersistWarning, match="Read-only file system") as caught:
+        assert module.f(2, 10) == b"\2" * 10
+    assert len(caught) == 1
+
+
+def test_a_home_that_cannot_be_made_costs_a_warning_only(load, home):
+    home.write_text("in the way")
+    module = load(LARGE)
+
+    with pytest.warns(ptd.PersistWarning, match="has no folder"):
+        assert module.f(1, 10) == b"\1" * 10
+    assert home.read_text() == "in the way"
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_folder_that_others_may_write_to_is_refused(load, cache, mode):
+    module = load(LARGE)
+    module.f(1, 10)
+    folder = cache / "project-1/module"
+    folder.chmod(mode)
+
+    again = load(LARGE)
+    with pytest.raises(ptd.UnsafePathError) as caught:
+        again.f(1, 10)
+    assert isinstance(caught.value, PermissionError)
+    for part in (str(folder), f"(mode {mode:04o})", "chmod go-w", "trust=True"):
+        assert part in str(caught.value)
+    trusting = load(LARGE.replace("persistf()", "persistf(trust=True)"))
+    assert trusting.f(1, 10)
+    assert trusting.calls == 0
+
+
+def test_a_file_that_others_may_write_to_is_refused(load):
+    module = load(LARGE)
+    module.f(1, 10)
+    module.f.cache_path(1, 10).chmod(0o666)
+
+    with pytest.raises(ptd.UnsafePathError, match="can be written by everyone"):
+        load(LARGE).f(1, 10)
+
+
+@pytest.mark.skipif(
+    getattr(os, "getuid", lambda: 1)() != 0, reason="only root can give files away"
+)
+def test_a_file_of_another_user_is_refused(load):
+    module = load(LARGE)
+    module.f(1, 10)
+    os.chown(module.f.cache_path(1, 10), 1234, 1234)
+
+    with pytest.raises(ptd.UnsafePathError, match=r"belongs to another user \(uid 1234\)"):
+        load(LARGE).f(1, 10)
+
+
+def test_errors_survive_pickling():
+    import pickle
+
+    errors = [
+        ptd.ConfigError("hashsize", 0, "more"),
+        ptd.UnkeyableArgumentError("f", "x", "a lock"),
+        ptd.UnsafePathError(Path("x"), 0o777, "can be written by everyone"),
+        ptd.NotCachedError("f", Path("x")),
+    ]
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_a_sidecar_reference_names_only_files_beside_it(tmp_path):
+    payload = struct.pack("<Q16s", 1, b"") + b"../../etc/passwd"
+
+    assert _values.sidecar_path(payload, tmp_path) == tmp_path / "passwd"
