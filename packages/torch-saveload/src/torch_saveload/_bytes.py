@@ -1,0 +1,38 @@
+"""The memory of a tensor as bytes, and bytes as a tensor, without numpy and without a copy."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """Return the bytes of a contiguous CPU tensor.
+
+    The view does not keep the tensor alive: hold on to it while the view is used.
+    """
+    size = tensor.numel() * tensor.element_size()
+    if size == 0:
+        return memoryview(b"")
+    return memoryview((ctypes.c_ubyte * size).from_address(tensor.data_ptr())).cast("B")
+
+
+def tensor_from_bytes(
+    data: Buffer, dtype: str, shape: tuple[int, ...], stride: tuple[int, ...] | None = None
+) -> Tensor:
+    """Return a tensor over writable ``data``, which it shares and keeps alive."""
+    import torch
+
+    kind = getattr(torch, dtype)
+    if len(data) == 0:
+        return torch.empty(shape, dtype=kind)
+    flat = torch.frombuffer(data, dtype=torch.uint8)
+    if flat.storage_offset() or flat.data_ptr() % max(kind.itemsize, 1):
+        flat = flat.clone()
+    flat = flat.view(kind)
+    return flat.view(shape) if stride is None else flat.as_strided(shape, stride)

@@ -1,0 +1,331 @@
+r"""The index of a model file: all that is known about a model but its numbers.
+
+A model file is a zip that torch can read (:mod:`torch_saveload._zip`), with the members::
+
+    archive/data.pkl               for plain torch.load: a dictionary of
+                                     model           the state_dict (tensors as torch saves them)
+                                     config          the arguments, as in the index
+                                     version         the version given to @save_load, or None
+                                     torch_saveload  the header: format, class, torch, ties,
+                                                     requires_grad, digests
+                                   and, in a compressed file,
+                                     compressed      name -> tensor of bytes; those names are
+                                                     absent from model
+    archive/byteorder              "little"
+    archive/version                "3\\n", .format_version "1", .storage_alignment "64": torch's
+    archive/data/0, 1, ...         the bytes of the tensors; tensors that share memory share one
+    archive/torch_saveload.json    this index
+
+The index is what this package reads; ``data.pkl`` is written from it and can be compared with it.
+It is JSON in ASCII::
+
+    {"format": 1, "writer": "torch_saveload 0.1.0", "torch": "2.13.0",
+     "class": "MyModel",                      the __qualname__
+     "version": "1.0",                        or null
+     "config": {"width": 3},                  plain data, see _plain
+     "tensors": {"fc.weight": {
+         "dtype": "float32", "shape": [5, 3],
+         "at": [1152, 60],                    offset in the file and size, in bytes
+         "digest": "xxh3_128:...",            of the tensor's bytes, before compression
+         "stride": [1, 5],                    only if not contiguous; always dense
+         "grad": true,                        only for parameters: requires_grad
+         "blocks": {...}}},                   only if compressed, see _compress
+     "values": {"fc._extra_state": ...},      what else the state_dict holds, as plain data
+     "ties": [["a.weight", "b.weight"]],      names of one and the same parameter
+     "metadata": {"": {"version": 1}}}        of the state_dict, per module
+
+Two tensors lie in the same bytes of the file or in different ones, never half in half.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .errors import FormatError
+
+T = TypeVar("T")
+
+FORMAT = 1
+INDEX_NAME = "torch_saveload.json"
+ITEM_SIZES = {
+    "bfloat16": 2,
+    "bool": 1,
+    "complex128": 16,
+    "complex32": 4,
+    "complex64": 8,
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+    "float8_e4m3fn": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2": 1,
+    "float8_e5m2fnuz": 1,
+    "float8_e8m0fnu": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "int8": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+    "uint8": 1,
+}
+"""Bytes per element of each dtype that can be saved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """How the bytes of one tensor were compressed."""
+
+    shuffle: int
+    """Bytes per element whose planes were put together, or 1 for plain."""
+    raw: int
+    """Bytes of each block before compression; the last one may be shorter."""
+    sizes: tuple[int, ...]
+    """Bytes of each block in the file, one after another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRecord:
+    """Where one tensor lies in the file, and what it is."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+    digest: str
+    stride: tuple[int, ...] | None = None
+    grad: bool | None = None
+    blocks: Blocks | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor in memory."""
+        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What a model file says about its model."""
+
+    class_name: str
+    version: str | None
+    config: dict[str, Any]
+    tensors: dict[str, TensorRecord]
+    torch: str
+    writer: str
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    ties: tuple[tuple[str, ...], ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def encode_index(index: Index) -> bytes:
+    """Write the index as JSON."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "writer": index.writer,
+            "torch": index.torch,
+            "class": index.class_name,
+            "version": index.version,
+            "config": index.config,
+            "tensors": {name: _tensor_json(record) for name, record in index.tensors.items()},
+            "values": index.values,
+            "ties": index.ties,
+            "metadata": index.metadata,
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+    ).encode("ascii")
+
+
+def _tensor_json(record: TensorRecord) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "dtype": record.dtype,
+        "shape": record.shape,
+        "at": (record.offset, record.size),
+        "digest": record.digest,
+    }
+    if record.stride is not None:
+        entry["stride"] = record.stride
+    if record.grad is not None:
+        entry["grad"] = record.grad
+    if (blocks := record.blocks) is not None:
+        entry["blocks"] = {"shuffle": blocks.shuffle, "raw": blocks.raw, "sizes": blocks.sizes}
+    return entry
+
+
+def decode_index(data: bytes, path: str, file_size: int) -> Index:
+    """Read an index, believing nothing of it.
+
+    Args:
+        data: The JSON.
+        path: The file it is from, for the errors.
+        file_size: Bytes in that file; every tensor must lie inside.
+
+    Raises:
+        FormatError: It is no index, one of a later format, or contradicts itself.
+    """
+    try:
+        tree = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"its index is no JSON ({error})") from error
+    check = _Check(path)
+    tree = check.kind(tree, dict, "the index")
+    version = check.kind(tree.get("format"), int, "format")
+    if version != FORMAT:
+        raise FormatError(
+            path,
+            f"is of format {version}, this torch_saveload reads format {FORMAT}: "
+            "update torch_saveload",
+        )
+    model_version = tree.get("version")
+    if model_version is not None:
+        model_version = check.kind(model_version, str, "version")
+    entries = check.kind(tree.get("tensors"), dict, "tensors")
+    tensors = {name: check.tensor(entry, f"tensor {name!r}") for name, entry in entries.items()}
+    check.places(tensors, file_size)
+    values = check.kind(tree.get("values", {}), dict, "values")
+    ties = tuple(
+        tuple(check.kind(name, str, "ties") for name in check.kind(tie, list, "ties"))
+        for tie in check.kind(tree.get("ties", []), list, "ties")
+    )
+    check.ties(ties, tensors)
+    metadata = check.kind(tree.get("metadata", {}), dict, "metadata")
+    for prefix, facts in metadata.items():
+        check.kind(facts, dict, f"metadata of {prefix!r}")
+    return Index(
+        class_name=check.kind(tree.get("class"), str, "class"),
+        version=model_version,
+        config=check.kind(tree.get("config"), dict, "config"),
+        tensors=tensors,
+        torch=check.kind(tree.get("torch"), str, "torch"),
+        writer=check.kind(tree.get("writer"), str, "writer"),
+        values=values,
+        ties=ties,
+        metadata=metadata,
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+class _Check:
+    """Raise a :class:`FormatError` where the index is not what it has to be."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def fail(self, problem: str) -> FormatError:
+        return FormatError(self._path, f"its index contradicts itself: {problem}")
+
+    def kind(self, value: object, kind: type[T], what: str) -> T:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.fail(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    def numbers(self, value: object, what: str) -> tuple[int, ...]:
+        items: list[object] = self.kind(value, list, what)
+        numbers = tuple(self.kind(item, int, what) for item in items)
+        if any(number < 0 or number >= 1 << 62 for number in numbers):
+            raise self.fail(f"{what} is {list(numbers)}")
+        return numbers
+
+    def tensor(self, value: object, what: str) -> TensorRecord:
+        entry: dict[str, Any] = self.kind(value, dict, what)
+        dtype = self.kind(entry.get("dtype"), str, f"dtype of {what}")
+        if dtype not in ITEM_SIZES:
+            raise self.fail(f"{what} has the unknown dtype {dtype!r}")
+        shape = self.numbers(entry.get("shape"), f"shape of {what}")
+        if math.prod(side or 1 for side in shape) >= 1 << 62:
+            raise self.fail(f"{what} has the shape {list(shape)}")
+        at = self.numbers(entry.get("at"), f"place of {what}")
+        if len(at) != 2:  # noqa: PLR2004
+            raise self.fail(f"place of {what} is {list(at)}")
+        stride = entry.get("stride")
+        if stride is not None:
+            stride = self.numbers(stride, f"stride of {what}")
+            if not is_dense(shape, stride):
+                raise self.fail(f"{what} of shape {list(shape)} has the stride {list(stride)}")
+        grad = entry.get("grad")
+        record = TensorRecord(
+            dtype=dtype,
+            shape=shape,
+            offset=at[0],
+            size=at[1],
+            digest=self.kind(entry.get("digest"), str, f"digest of {what}"),
+            stride=stride,
+            grad=None if grad is None else self.kind(grad, bool, f"grad of {what}"),
+            blocks=self.blocks(entry.get("blocks"), what),
+        )
+        stored = record.nbytes if record.blocks is None else sum(record.blocks.sizes)
+        if stored != record.size:
+            raise self.fail(f"{what} takes {stored} bytes, its place {record.size}")
+        return record
+
+    def blocks(self, value: object, what: str) -> Blocks | None:
+        if value is None:
+            return None
+        entry: dict[str, Any] = self.kind(value, dict, f"blocks of {what}")
+        shuffle, raw = self.numbers([entry.get("shuffle"), entry.get("raw")], f"blocks of {what}")
+        sizes = self.numbers(entry.get("sizes"), f"block sizes of {what}")
+        if not 1 <= shuffle <= 16 or raw < 1 or raw % shuffle:  # noqa: PLR2004
+            raise self.fail(f"{what} has blocks of {raw} bytes in planes of {shuffle}")
+        return Blocks(shuffle=shuffle, raw=raw, sizes=sizes)
+
+    def places(self, tensors: dict[str, TensorRecord], file_size: int) -> None:
+        """Refuse tensors outside the file, or half in another's bytes."""
+        end, last = 0, ""
+        taken = {(r.offset, r.size): name for name, r in tensors.items() if r.size}
+        for (offset, size), name in sorted(taken.items()):
+            if offset + size > file_size:
+                raise FormatError(
+                    self._path,
+                    f"tensor {name!r} ends at byte {offset + size}, the file at {file_size}: "
+                    "it was cut off",
+                )
+            if offset < end:
+                raise self.fail(f"tensors {last!r} and {name!r} overlap")
+            end, last = offset + size, name
+        for name, record in tensors.items():
+            if record.size:
+                other = tensors[taken[record.offset, record.size]]
+                if (record.dtype, record.digest, record.blocks) != (
+                    other.dtype,
+                    other.digest,
+                    other.blocks,
+                ):
+                    raise self.fail(f"tensor {name!r} shares bytes with one of another kind")
+
+    def ties(self, ties: tuple[tuple[str, ...], ...], tensors: dict[str, TensorRecord]) -> None:
+        for tie in ties:
+            if len(tie) < 2 or any(name not in tensors for name in tie):  # noqa: PLR2004
+                raise self.fail(f"there is no tie {list(tie)}")
+            if len({tensors[name] for name in tie}) != 1:
+                raise self.fail(f"the tied {list(tie)} are not one tensor")
+
+
+def is_dense(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
+    """Tell whether the elements fill their memory without gaps or overlaps."""
+    if len(shape) != len(stride):
+        return False
+    expected = 1
+    for step, side in sorted((s, n) for s, n in zip(stride, shape, strict=True) if n != 1):
+        if step != expected:
+            return False
+        expected *= side
+    return True
+
+
+def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the stride of a tensor laid out row by row, as torch gives it."""
+    stride: list[int] = []
+    step = 1
+    for side in reversed(shape):
+        stride.append(step)
+        step *= max(side, 1)
+    return tuple(reversed(stride))

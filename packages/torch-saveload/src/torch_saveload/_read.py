@@ -1,0 +1,149 @@
+"""Read model files: the index, then the tensors where they lie in the mapped file."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from expcore import digest_bytes
+
+from ._bytes import tensor_from_bytes
+from ._compress import decompress
+from ._foreign import read_foreign
+from ._index import INDEX_NAME, Index, TensorRecord, decode_index
+from ._stored import Stored, StoredTensor
+from ._zip import ZipReader
+from .errors import CorruptError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from ._bytes import Buffer
+
+
+class ModelFile:
+    """An open model file. What is read from it stays valid after it is closed or replaced."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the index of a model file, or find out that it is another kind of file.
+
+        Raises:
+            FileNotFoundError: There is none.
+            FormatError: It is no zip, or a damaged one.
+        """
+        self.path = str(path)
+        self.index: Index | None = None
+        with path.open("rb") as file, ZipReader(file, self.path) as members:
+            if INDEX_NAME in members:
+                size = os.fstat(file.fileno()).st_size
+                self.index = decode_index(members.read(INDEX_NAME), self.path, size)
+                # A mapped file cannot be replaced on Windows, so there it is read.
+                self._bytes: Buffer | mmap.mmap = (
+                    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                    if sys.platform != "win32"
+                    else bytearray(path.read_bytes())
+                )
+
+    def stored(self, record: TensorRecord) -> memoryview:
+        """Return the bytes of a tensor as they are in the file."""
+        return memoryview(self._bytes)[record.offset : record.offset + record.size]
+
+    def raw(self, record: TensorRecord, name: str) -> Buffer:
+        """Return the bytes of a tensor in memory, decompressed."""
+        data = self.stored(record)
+        if record.blocks is None:
+            return data
+        try:
+            return decompress(data, record.blocks, record.nbytes)
+        except ValueError as error:
+            raise CorruptError(self.path, str(error), [name]) from error
+
+    def tensor(self, name: str, *, verify: bool) -> Tensor:
+        """Return a tensor over private memory.
+
+        Raises:
+            CorruptError: Its bytes are not those that were saved.
+        """
+        assert self.index is not None  # noqa: S101 - only called on model files
+        record = self.index.tensors[name]
+        data = self.raw(record, name)
+        if verify and digest_bytes(data) != record.digest:
+            raise CorruptError(self.path, "a tensor is not what was saved", [name])
+        return tensor_from_bytes(data, record.dtype, record.shape, record.stride)
+
+    def damaged(self, *, compressed: bool = True) -> list[str]:
+        """Return the names of tensors whose bytes are not those that were saved.
+
+        Args:
+            compressed: Whether to look at compressed tensors, too.
+        """
+        assert self.index is not None  # noqa: S101 - only called on model files
+        unique = {
+            record.offset: (name, record)
+            for name, record in self.index.tensors.items()
+            if compressed or record.blocks is None
+        }
+
+        def is_damaged(item: tuple[str, TensorRecord]) -> bool:
+            name, record = item
+            try:
+                return digest_bytes(self.raw(record, name)) != record.digest
+            except CorruptError:
+                return True
+
+        items = list(unique.values())
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return [
+                item[0]
+                for item, bad in zip(items, pool.map(is_damaged, items), strict=False)
+                if bad
+            ]
+
+
+def read(path: Path, *, verify: bool, trust: bool) -> Stored:
+    """Read what a file holds, without reading its tensors except to verify them.
+
+    Args:
+        path: A file of this package, or any that ``torch.save`` wrote.
+        verify: Compare each tensor with its digest. A compressed one is compared later, when it
+            is known to fit: before, its size is only what the file claims.
+        trust: Unpickle what plain ``torch.load(weights_only=True)`` refuses.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        FormatError: The file is malformed, or no model file.
+        CorruptError: Bytes changed after they were written.
+        UntrustedError: Only pickle can read it.
+    """
+    file = ModelFile(path)
+    if file.index is None:
+        return read_foreign(path, trust=trust)
+    if verify and (names := file.damaged(compressed=False)):
+        raise CorruptError(file.path, "tensors are not what was saved", names)
+    index = file.index
+
+    def stored_tensor(name: str, record: TensorRecord) -> StoredTensor:
+        check = verify and record.blocks is not None
+        return StoredTensor(
+            dtype=record.dtype,
+            shape=record.shape,
+            same=(record.offset, record.size) if record.size else (),
+            grad=record.grad,
+            get=lambda: file.tensor(name, verify=check),
+        )
+
+    return Stored(
+        path=file.path,
+        tensors={name: stored_tensor(name, record) for name, record in index.tensors.items()},
+        class_name=index.class_name,
+        version=index.version,
+        config=index.config,
+        values=index.values,
+        ties=index.ties,
+        metadata=index.metadata,
+    )

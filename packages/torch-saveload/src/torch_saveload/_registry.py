@@ -1,0 +1,180 @@
+"""Which types, classes and functions a file may name.
+
+A file names things by ``__qualname__``; a name is looked up here and never imported. Known are
+what :func:`register_type` was told, every decorated class, the annotations and defaults of the
+``__init__`` being called, and the classes and functions of :mod:`torch.nn`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import typing
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A type that users made known."""
+
+    type: type
+    name: str
+    encode: Callable[[Any], object] | None
+    decode: Callable[[Any], object] | None
+
+
+_by_name: dict[str, Registered] = {}
+_by_type: dict[type, Registered] = {}
+_decorated: dict[str, list[weakref.ref[type]]] = {}
+
+
+def register_type(
+    type: type,  # noqa: A002 - the word users expect
+    encode: Callable[[Any], object] | None = None,
+    decode: Callable[[Any], object] | None = None,
+    *,
+    name: str | None = None,
+) -> None:
+    """Make a type known, so that its values can be arguments of saved models.
+
+    Args:
+        type: Any class. Enums, dataclasses, named tuples, and classes that are arguments
+            themselves need no functions.
+        encode: Turns a value into plain data: numbers, strings, tuples, lists, dictionaries,
+            sets, tensors, or values of other known types.
+        decode: Turns that back into a value.
+        name: What files call it, ``type.__qualname__`` when left out. Keep it for ever.
+
+    Raises:
+        ValueError: Another type has that name, or only one function is given.
+
+    >>> from fractions import Fraction
+    >>> register_type(Fraction, lambda f: [f.numerator, f.denominator], lambda p: Fraction(*p))
+    """
+    if (encode is None) is not (decode is None):
+        raise ValueError(f"give both encode and decode for {type.__qualname__}, or neither")
+    entry = Registered(type, name or type.__qualname__, encode, decode)
+    known = _by_name.get(entry.name)
+    if known and (known.type.__module__, known.type.__qualname__) != (
+        type.__module__,
+        type.__qualname__,
+    ):
+        raise ValueError(f"{entry.name!r} already names {known.type!r}; pass another name=")
+    _by_name[entry.name] = _by_type[type] = entry
+
+
+def registered(type_: type) -> Registered | None:
+    """Return what is known of exactly this type."""
+    return _by_type.get(type_)
+
+
+def registered_name(name: str) -> Registered | None:
+    """Return what is known by this name."""
+    return _by_name.get(name)
+
+
+def add_decorated(cls: type) -> None:
+    """Remember a decorated class, or a subclass of one."""
+    _decorated.setdefault(cls.__qualname__, []).append(weakref.ref(cls))
+
+
+def decorated(name: str, near: type) -> type | None:
+    """Return the class of that name: from the module of ``near``, or else the latest one."""
+    alive = [cls for ref in _decorated.get(name, []) if (cls := ref()) is not None]
+    here = [cls for cls in alive if cls.__module__ == near.__module__]
+    return (here or alive)[-1] if alive else None
+
+
+class KnownTypes:
+    """The types that the ``__init__`` of a class, and of its bases, speaks of."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self._found: dict[str, type] | None = None
+
+    def get(self, name: str) -> type | None:
+        """Return the enum, dataclass or named tuple of that name, if it is known."""
+        if entry := _by_name.get(name):
+            return entry.type
+        if self._found is None:
+            self._found = {}
+            for found in _types_of(self.cls):
+                self._found.setdefault(found.__qualname__, found)
+        return self._found.get(name)
+
+
+def torch_name(value: object) -> str | None:
+    """Return the name of a class or function of torch.nn, like ``nn.GELU``."""
+    name = getattr(value, "__name__", "")
+    for prefix in ("nn", "nn.functional", "nn.init"):
+        if torch_value(f"{prefix}.{name}") is value:
+            return f"{prefix}.{name}"
+    return None
+
+
+def torch_value(name: str) -> object:
+    """Return what :func:`torch_name` named: a class of torch.nn or a function, else None."""
+    from torch import nn
+
+    places = {"nn": nn, "nn.functional": nn.functional, "nn.init": nn.init}
+    prefix, _, last = name.rpartition(".")
+    if prefix not in places or last.startswith("_"):
+        return None
+    value = getattr(places[prefix], last, None)
+    if prefix == "nn":
+        return value if isinstance(value, type) and issubclass(value, nn.Module) else None
+    is_function = inspect.isroutine(value) and not inspect.isclass(value)
+    return value if is_function and getattr(value, "__name__", "") == last else None
+
+
+def _types_of(cls: type) -> Iterator[type]:
+    for base in cls.__mro__:
+        init = base.__dict__.get("__init__")
+        if init is None or not callable(init):
+            continue
+        init = inspect.unwrap(init)
+        for hint in _hints(init):
+            yield from _walk(hint, 0)
+        try:
+            parameters = inspect.signature(init).parameters.values()
+        except (TypeError, ValueError):
+            continue
+        for parameter in parameters:
+            if parameter.default is not parameter.empty:
+                yield from _walk(type(parameter.default), 0)
+
+
+def _hints(of: Any) -> Iterator[object]:
+    """Yield the annotations, each on its own: one that cannot be resolved hides no other."""
+    owner = inspect.getmodule(of)
+    scope = getattr(of, "__globals__", None) or getattr(owner, "__dict__", {})
+    inner = inspect.getclosurevars(of).nonlocals if inspect.isfunction(of) else {}
+    for hint in getattr(of, "__annotations__", {}).values():
+        try:
+            holder = type("holder", (), {"__annotations__": {"hint": hint}})
+            yield typing.get_type_hints(holder, scope, dict(inner))["hint"]
+        except Exception:  # noqa: S112 - a name that exists for type checkers only
+            continue
+
+
+def _walk(hint: Any, depth: int) -> Iterator[type]:
+    if depth > MAX_DEPTH:
+        return
+    for part in typing.get_args(hint):
+        yield from _walk(part, depth + 1)
+    if not isinstance(hint, type):
+        return
+    if issubclass(hint, enum.Enum) or hasattr(hint, "_fields"):
+        yield hint
+    elif dataclasses.is_dataclass(hint):
+        yield hint
+        for field_hint in _hints(hint):
+            yield from _walk(field_hint, depth + 1)

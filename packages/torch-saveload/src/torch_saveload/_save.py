@@ -1,0 +1,102 @@
+"""Save a model: everything is checked first, then one file appears or nothing does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expcore import open_atomic
+
+from . import _events
+from ._capture import class_and_config, saveable_config
+from ._index import Index
+from ._plain import Encoder, Unencodable
+from ._registry import KnownTypes
+from ._settings import settings_of
+from ._state import check_saveable, collect
+from ._write import write_model
+from .errors import UnsaveableError
+
+if TYPE_CHECKING:
+    import os
+
+    from torch.nn import Module
+
+
+def save(
+    model: Module,
+    path: str | os.PathLike[str],
+    overwrite: bool = True,
+    *,
+    compress: bool | None = None,
+) -> None:
+    """Save the model to one file, atomically.
+
+    Args:
+        model: The model, of a decorated class.
+        path: Where to; missing folders are made. ``.pth`` is the usual ending.
+        overwrite: Whether a file that is there already may be replaced.
+        compress: Store compressed blocks; what ``@save_load(compress=)`` says when left out.
+
+    Raises:
+        UnsaveableError: An argument or a tensor cannot be saved; nothing was written.
+        FileExistsError: The file exists and ``overwrite`` is false.
+    """
+    settings = settings_of(type(model))
+    assert settings is not None  # noqa: S101 - a method of decorated classes only
+    path = Path(path)
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{path} exists, and overwrite=False: nothing was written")
+    if settings.pre_save_hook is not None:
+        settings.pre_save_hook(model)
+    index, tensors = describe(model, settings.version)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_atomic(path, overwrite=overwrite) as file:
+        write_model(
+            file, index, tensors, shrink=settings.compress if compress is None else compress
+        )
+    _events.saved.send(path)
+
+
+def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:
+    """Return all that is known of a model, and its tensors.
+
+    Raises:
+        UnsaveableError: Something has no plain form.
+    """
+    import torch
+
+    from . import __version__
+
+    class_name = type(model).__qualname__
+    config = saveable_config(model)
+    state = collect(model)
+    check_saveable(state, class_name)
+    encoder = Encoder(KnownTypes(type(model)), class_and_config)
+    values: dict[str, Any] = {}
+    for name, value in state.values.items():
+        try:
+            values[name] = encoder.encode(value, f"the extra state {name}")
+        except Unencodable as error:
+            raise UnsaveableError(class_name, error.where, error.found, error.remedy) from error
+    index = Index(
+        class_name=class_name,
+        version=version,
+        config=dict(config),
+        tensors={},
+        torch=torch.__version__,
+        writer=f"torch_saveload {__version__}",
+        values=values,
+        ties=state.ties,
+        metadata={
+            prefix: dict(facts) for prefix, facts in state.metadata.items() if _is_plain(facts)
+        },
+    )
+    return index, state.tensors
+
+
+def _is_plain(facts: object) -> bool:
+    return isinstance(facts, dict) and all(
+        isinstance(key, str) and isinstance(value, (str, int, bool, type(None)))
+        for key, value in facts.items()
+    )

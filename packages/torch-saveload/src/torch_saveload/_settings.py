@@ -1,0 +1,72 @@
+"""What ``@save_load`` was told about a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import DecorationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch.nn import Module
+
+    from ._versions import Migration
+
+ATTRIBUTE = "__save_load__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The parameters of one ``@save_load``; a subclass inherits them."""
+
+    save_method_name: str = "save"
+    load_method_name: str = "load"
+    config_instance_var_name: str = "_config"
+    init_and_load_classmethod_name: str = "init_and_load"
+    version: str | None = None
+    pre_save_hook: Callable[[Module], object] | None = None
+    post_load_hook: Callable[[Module], object] | None = None
+    compress: bool = False
+    partial_load: bool = False
+    migrations: list[Migration] = field(default_factory=list["Migration"])
+    """Filled by ``@Model.migration``."""
+
+    def __post_init__(self) -> None:
+        names = {
+            "save_method_name": self.save_method_name,
+            "load_method_name": self.load_method_name,
+            "config_instance_var_name": self.config_instance_var_name,
+            "init_and_load_classmethod_name": self.init_and_load_classmethod_name,
+        }
+        for parameter, name in names.items():
+            if isinstance(name, type):
+                raise DecorationError(
+                    f"write @save_load() with parentheses above class {name.__qualname__}"
+                )
+            if not str(name).isidentifier():
+                raise DecorationError(f"{parameter}={name!r} is no name of an attribute")
+        if len(set(names.values())) != len(names):
+            raise DecorationError(f"two of {', '.join(names)} are the same name")
+        for parameter, hook in (
+            ("pre_save_hook", self.pre_save_hook),
+            ("post_load_hook", self.post_load_hook),
+        ):
+            if hook is not None and not callable(hook):
+                raise DecorationError(f"{parameter}={hook!r} cannot be called")
+        if self.version is not None:
+            from packaging.version import InvalidVersion, Version
+
+            try:
+                Version(self.version)
+            except (InvalidVersion, TypeError) as error:
+                raise DecorationError(
+                    f'version={self.version!r} is no version like "1.0" (PEP 440)'
+                ) from error
+
+
+def settings_of(cls: type) -> Settings | None:
+    """Return what the class, or the nearest of its bases, was decorated with."""
+    found: Any = getattr(cls, ATTRIBUTE, None)
+    return found if isinstance(found, Settings) else None

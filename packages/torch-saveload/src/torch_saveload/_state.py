@@ -1,0 +1,144 @@
+"""Collect the state of a module: its tensors, their names, and which of them are one.
+
+Names are those of the module itself: the prefixes that wrappers inside it add (``torch.compile``,
+``DataParallel``, ``DistributedDataParallel``) are taken off, so that files from wrapped and bare
+models are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._index import ITEM_SIZES
+from .errors import UnsaveableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+_WRAPPERS = {
+    ("torch._dynamo.eval_frame", "OptimizedModule"): "_orig_mod",
+    ("torch.nn.parallel.data_parallel", "DataParallel"): "module",
+    ("torch.nn.parallel.distributed", "DistributedDataParallel"): "module",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The ``state_dict`` of a module under its plain names."""
+
+    tensors: dict[str, Tensor]
+    """The very parameters and buffers, not copies."""
+    values: dict[str, Any]
+    """What is no tensor: the extra state of modules that have one."""
+    metadata: dict[str, Any]
+    """The versions that modules give their part of the state_dict."""
+    originals: dict[str, str]
+    """Plain name -> the name in the module's own state_dict."""
+    prefixes: dict[str, str]
+    """The same for the modules of the metadata."""
+
+    @property
+    def ties(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of names of one and the same parameter."""
+        groups: dict[int, list[str]] = {}
+        for name, tensor in self.tensors.items():
+            groups.setdefault(id(tensor), []).append(name)
+        return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def collect(model: Module) -> State:
+    """Return the state of a module, sharing its tensors."""
+    wrappers = _wrapper_prefixes(model)
+    tensors: dict[str, Tensor] = {}
+    values: dict[str, Any] = {}
+    originals: dict[str, str] = {}
+    import torch
+
+    state: Any = model.state_dict(keep_vars=True)
+    for original, value in state.items():
+        name = _plain_name(original, wrappers)
+        originals[name] = original
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+        else:
+            values[name] = value
+    metadata: dict[str, Any] = {}
+    prefixes: dict[str, str] = {}
+    for prefix, facts in getattr(state, "_metadata", {}).items():
+        plain = _plain_name(f"{prefix}.", wrappers).removesuffix(".")
+        metadata[plain], prefixes[plain] = facts, prefix
+    return State(tensors, values, metadata, originals, prefixes)
+
+
+def unwrap(model: Module) -> Module:
+    """Return the module inside torch.compile, DataParallel or DistributedDataParallel."""
+    while (inner := _WRAPPERS.get(_type_key(model))) is not None:
+        model = getattr(model, inner)
+    return model
+
+
+def check_saveable(state: State, class_name: str) -> None:
+    """Refuse tensors whose values cannot be written.
+
+    Raises:
+        UnsaveableError: Names the tensor, says why.
+    """
+    import torch
+
+    for name, tensor in state.tensors.items():
+        where = f"tensor {name}"
+        if is_lazy(tensor):
+            raise UnsaveableError(
+                class_name, where, "a lazy parameter without a shape", "run a batch through first"
+            )
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+            raise UnsaveableError(
+                class_name,
+                where,
+                f"a {type(tensor).__qualname__}",
+                "only ordinary tensors can be saved: convert it, or give it by get_extra_state",
+            )
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        if tensor.is_meta:
+            raise UnsaveableError(
+                class_name, where, "on the meta device, without values", "load or initialise it"
+            )
+        if tensor.layout is not torch.strided or tensor.is_quantized or dtype not in ITEM_SIZES:
+            raise UnsaveableError(
+                class_name,
+                where,
+                f"{dtype} in layout {tensor.layout}",
+                "make it an ordinary tensor",
+            )
+
+
+def is_lazy(tensor: Tensor) -> bool:
+    """Tell whether a parameter has no shape before the first batch."""
+    from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
+
+
+def _type_key(module: object) -> tuple[str, str]:
+    return type(module).__module__, type(module).__qualname__
+
+
+def _wrapper_prefixes(model: Module) -> tuple[str, ...]:
+    """Return what wrappers inside the model add, longest first: ``encoder._orig_mod.``."""
+    found = [
+        f"{path}.{inner}." if path else f"{inner}."
+        for path, module in model.named_modules(remove_duplicate=False)
+        if (inner := _WRAPPERS.get(_type_key(module)))
+    ]
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _plain_name(name: str, wrappers: tuple[str, ...]) -> str:
+    # Longest first: the prefix of an inner wrapper holds those of the outer ones.
+    for prefix in wrappers:
+        if name.startswith(prefix):
+            outer, _, _ = prefix.removesuffix(".").rpartition(".")
+            name = (f"{outer}." if outer else "") + name[len(prefix) :]
+    return name

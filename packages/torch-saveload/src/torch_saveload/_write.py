@@ -1,0 +1,169 @@
+"""Write a model file: tensors one after another, then what is known of them.
+
+The format is written down in :mod:`torch_saveload._index`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from expcore import digest_bytes
+
+from ._bytes import tensor_bytes
+from ._compress import compress
+from ._index import (
+    FORMAT,
+    INDEX_NAME,
+    ITEM_SIZES,
+    Index,
+    TensorRecord,
+    contiguous_stride,
+    encode_index,
+    is_dense,
+)
+from ._pickle import Ordered, TensorPlace, dump, has_storage_class
+from ._zip import ZipWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+
+def write_model(
+    file: BinaryIO, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool
+) -> Index:
+    """Write a model file.
+
+    Args:
+        file: Opened for writing, at its beginning.
+        index: All that is known, without the tensors.
+        tensors: The tensors by name, on any device. Those that share memory are written once.
+        shrink: Whether to compress.
+
+    Returns:
+        The index with the tensors' places.
+    """
+    writer = ZipWriter(file)
+    records: dict[str, TensorRecord] = {}
+    keys: dict[int, int] = {}
+    written: dict[object, TensorRecord] = {}
+    for name, tensor in tensors.items():
+        memory = _memory(tensor)
+        record = written.get(memory)
+        if record is None:
+            record = _write_tensor(writer, f"data/{len(keys)}", tensor, shrink=shrink)
+            keys[record.offset] = len(keys)
+            if record.size:
+                written[memory] = record
+        grad = tensor.requires_grad if _is_parameter(tensor) else None
+        records[name] = dataclasses.replace(record, grad=grad)
+    index = dataclasses.replace(index, tensors=records)
+    writer.add("data.pkl", pickle_of(index, keys))
+    writer.add("byteorder", b"little")
+    writer.add(".format_version", b"1")
+    writer.add(".storage_alignment", b"64")
+    writer.add("version", b"3\n")
+    writer.add(INDEX_NAME, encode_index(index))
+    writer.close()
+    return index
+
+
+def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
+    """Return the ``data.pkl`` that says the same as the index.
+
+    Args:
+        index: With the tensors' places.
+        keys: Offset in the file -> number of the member ``data/<number>``.
+    """
+    model: dict[str, Any] = {}
+    compressed: dict[str, Any] = {}
+    for name, record in index.tensors.items():
+        key = keys[record.offset]
+        if (blocks := record.blocks) is not None:
+            compressed[name] = {
+                "dtype": record.dtype,
+                "shape": list(record.shape),
+                "stride": list(record.stride or contiguous_stride(record.shape)),
+                "codec": "zstd",
+                "shuffle": blocks.shuffle,
+                "raw": blocks.raw,
+                "sizes": list(blocks.sizes),
+                "blocks": TensorPlace(key, "uint8", (record.size,), (1,), record.size),
+            }
+            continue
+        size = record.nbytes
+        count = size // ITEM_SIZES[record.dtype] if has_storage_class(record.dtype) else size
+        stride = record.stride or contiguous_stride(record.shape)
+        model[name] = TensorPlace(key, record.dtype, record.shape, stride, count)
+    tree = {
+        "model": Ordered({**model, **index.values}, index.metadata),
+        "config": index.config,
+        "version": index.version,
+        "torch_saveload": {
+            "format": FORMAT,
+            "writer": index.writer,
+            "torch": index.torch,
+            "class": index.class_name,
+            "ties": [list(tie) for tie in index.ties],
+            "requires_grad": {n: r.grad for n, r in index.tensors.items() if r.grad is not None},
+            "digests": {name: record.digest for name, record in index.tensors.items()},
+        },
+    }
+    if compressed:
+        tree["compressed"] = compressed
+    return dump(tree)
+
+
+def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool) -> TensorRecord:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    tensor, shape, stride = _dense_on_cpu(tensor)
+    data = tensor_bytes(tensor)
+    digest = digest_bytes(data)
+    packed = compress(data, ITEM_SIZES[dtype]) if shrink else None
+    if packed is None:
+        blocks, offset, size = None, writer.add(member, data), len(data)
+    else:
+        blocks, pieces = packed
+        offset, size = writer.add(member, *pieces), sum(blocks.sizes)
+    return TensorRecord(
+        dtype=dtype,
+        shape=shape,
+        offset=offset,
+        size=size,
+        digest=digest,
+        stride=None if stride == contiguous_stride(shape) else stride,
+        blocks=blocks,
+    )
+
+
+def _dense_on_cpu(tensor: Tensor) -> tuple[Tensor, tuple[int, ...], tuple[int, ...]]:
+    """Return the elements in the order they lie in memory, with shape and stride."""
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
+    shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+    if tensor.is_contiguous() or not is_dense(shape, stride):
+        return tensor.contiguous(), shape, contiguous_stride(shape)
+    # channels_last and the like: saved as they lie in memory, and back the same
+    return tensor.as_strided((tensor.numel(),), (1,)), shape, stride
+
+
+def _memory(tensor: Tensor) -> object:
+    """Return what is equal for tensors that are the same elements of the same memory."""
+    if tensor.numel() == 0:
+        return object()
+    return (
+        tensor.device,
+        tensor.data_ptr(),
+        tensor.dtype,
+        tuple(tensor.shape),
+        tensor.stride(),
+        tensor.is_conj(),
+        tensor.is_neg(),
+    )
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    from torch.nn import Parameter
+
+    return isinstance(tensor, Parameter)

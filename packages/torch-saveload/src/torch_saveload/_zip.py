@@ -1,0 +1,141 @@
+"""Write and read the stored members of a zip, the way torch lays them out.
+
+Every member is stored (method 0) below the folder ``archive/``, dated 1980, with its CRC-32, and
+its data begins at a multiple of 64 bytes: the extra field of the local header is padded by a field
+``FB``, as torch's own writer does. Sizes and offsets past 4 GiB take the Zip64 form. torch finds a
+record by its name after the first slash; other tools see an ordinary zip.
+
+Reading goes through :mod:`zipfile`, which checks the CRC of what it reads.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from .errors import CorruptError, FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._bytes import Buffer
+
+ALIGNMENT = 64
+_LIMIT = 0xFFFFFFFF
+_LIMIT_COUNT = 0xFFFF
+_DATE_1980 = 0x21
+_UTF8 = 0x800
+
+
+class ZipWriter:
+    """Write members one after another to a file opened for writing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._at = 0
+        self._directory: list[bytes] = []
+
+    def add(self, name: str, *pieces: Buffer) -> int:
+        """Write one member.
+
+        Args:
+            name: Its name below ``archive/``.
+            pieces: Its bytes, in any number of buffers.
+
+        Returns:
+            Where its data begins, in bytes from the start of the file.
+        """
+        path = f"archive/{name}".encode()
+        size = sum(len(piece) for piece in pieces)
+        crc = _crc32(pieces)
+        header = self._at
+        big = struct.pack("<HHQQ", 1, 16, size, size) if size >= _LIMIT else b""
+        start = header + 30 + len(path) + len(big) + 4
+        padding = -start % ALIGNMENT
+        extra = big + struct.pack("<2sH", b"FB", padding) + b"Z" * padding
+        shown = min(size, _LIMIT)
+        needed = 45 if big else 0
+        common = struct.pack("<HHHHHIII", needed, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
+        self._write(b"PK\x03\x04" + common + struct.pack("<HH", len(path), len(extra)))
+        self._write(path + extra)
+        for piece in pieces:
+            self._write(piece)
+        values = [size, size] if big else []
+        if header >= _LIMIT:
+            values.append(header)
+        listed = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
+        self._directory.append(
+            b"PK\x01\x02"
+            + struct.pack("<H", 45 if values else 0)
+            + common
+            + struct.pack("<HHHHHII", len(path), len(listed), 0, 0, 0, 0, min(header, _LIMIT))
+            + path
+            + listed
+        )
+        return start + padding
+
+    def close(self) -> None:
+        """Write the directory; the file is a zip from here on."""
+        start, count = self._at, len(self._directory)
+        listing = b"".join(self._directory)
+        self._write(listing)
+        if count >= _LIMIT_COUNT or start + len(listing) >= _LIMIT:
+            end = self._at
+            self._write(
+                b"PK\x06\x06"
+                + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, len(listing), start)
+                + b"PK\x06\x07"
+                + struct.pack("<IQI", 0, end, 1)
+            )
+        few, size, at = min(count, _LIMIT_COUNT), min(len(listing), _LIMIT), min(start, _LIMIT)
+        self._write(b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, few, few, size, at, 0))
+
+    def _write(self, data: Buffer) -> None:
+        self._file.write(data)
+        self._at += len(data)
+
+
+class ZipReader:
+    """Find the members of a zip; every oddity is a :class:`FormatError`."""
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        self._path = path
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except Exception as error:  # whatever zipfile makes of damaged bytes
+            raise FormatError(path, f"not a zip file, so no model file ({error})") from error
+        names = [info.filename for info in self._zip.infolist()]
+        if len(set(names)) != len(names):
+            raise FormatError(path, "a name occurs twice in the zip")
+        self._folder = names[0].partition("/")[0] if names else ""
+
+    def __contains__(self, name: str) -> bool:
+        return f"{self._folder}/{name}" in self._zip.NameToInfo
+
+    def read(self, name: str) -> bytes:
+        """Read a stored member, checking its CRC."""
+        info = self._zip.NameToInfo.get(f"{self._folder}/{name}")
+        if info is None:
+            raise FormatError(self._path, f"has no member {name!r}")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise FormatError(self._path, f"member {name!r} is compressed; members are stored")
+        try:
+            data = self._zip.read(info)
+        except Exception as error:
+            raise CorruptError(self._path, f"member {name!r} cannot be read: {error}") from error
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+
+def _crc32(pieces: Sequence[Buffer]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return crc
