@@ -59,7 +59,7 @@ def run_main(
         return project.main(words)
 
 
-def _show_warning(
+def _show_warning(  # noqa: PLR0917 # as warnings.showwarning has them
     message: Warning | str,
     category: type[Warning],
     filename: str,

@@ -12,7 +12,8 @@
 
 A credentials file (``~/savethat_credentials.toml``, ``$SAVETHAT_CREDENTIALS`` or
 ``--credentials FILE``) holds the same keys in one table for each package, so that a project can be
-shared without them. What ``savethat.toml`` says comes first, then the credentials file, then the environment.
+shared without them. What ``savethat.toml`` says comes first, then the credentials file, then the
+environment.
 """
 
 from __future__ import annotations

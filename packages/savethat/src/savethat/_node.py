@@ -254,12 +254,12 @@ def join(
         name: The name of the joined node.
     """
 
-    class JoinNode(Node[ARGS1, T2]):
+    class JoinNode(Node[Any, Any]):
         @classmethod
-        def get_args_class(cls) -> type[ARGS1]:
+        def get_args_class(cls) -> type[Any]:
             return first.get_args_class()
 
-        def _run(self) -> T2:
+        def _run(self) -> Any:
             before = first(f"{self.key}/{first.__name__}", self.args, self.storage)
             args = operator(before, before.run())
             return second(f"{self.key}/{second.__name__}", args, self.storage).run()

@@ -54,7 +54,7 @@ def execute(node: Node[Any, T]) -> T:
             write_reproducible(run.folder, facts)
             call_plugins("run_start", run=run)
             node._call_pre_run_hooks()
-            _upload(node.storage, run.key)
+            _upload(node.storage, run.key, state)
             result = node._run()
             write_results(run.folder, run.key, result)
         except BaseException as error:
@@ -68,10 +68,11 @@ def execute(node: Node[Any, T]) -> T:
             node._call_run_hooks(result)
             return result
         finally:
-            call_plugins("run_end", run=run, status=state.state)
-            state.write(run.folder)
-            if not _upload(node.storage, run.key):
-                replace(state, synced=False).write(run.folder)
+            try:
+                call_plugins("run_end", run=run, status=state.state)
+            finally:  # also where warnings are made errors
+                state.write(run.folder)
+                _upload(node.storage, run.key, state)
 
 
 def claim(storage: Storage, key: str, state: RunState) -> str:
@@ -93,12 +94,11 @@ def claim(storage: Storage, key: str, state: RunState) -> str:
         return name
 
 
-def _upload(storage: Storage, key: str) -> bool:
+def _upload(storage: Storage, key: str, state: RunState) -> None:
     """Upload the run; a remote that cannot be reached is no reason to lose it."""
     try:
         storage.upload(key)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # an extra may be missing, a key wrong, a disk full
+        replace(state, synced=False).write(storage / key)
         text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
         warnings.warn(text, NotSyncedWarning, stacklevel=4)
-        return False
-    return True

@@ -1,0 +1,137 @@
+"""A home, a project and a storage of each test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import savethat
+from savethat import _node, _plugins
+
+MAIN = """
+from pathlib import Path
+
+import savethat
+
+if __name__ == "__main__":
+    repro_dir = Path(__file__).parent.parent
+
+    savethat.run_main(
+        "my_project",
+        env_file=repro_dir / "savethat.toml",
+    )
+"""
+FIT_OLS = """
+import dataclasses
+
+import savethat
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOLSArgs:
+    my_args: str = "nothing"  # what to say
+
+
+class FitOLS(savethat.Node[FitOLSArgs, str]):
+    def _run(self) -> str:
+        if self.args.my_args == "fail":
+            raise ValueError("asked to fail")
+        print("printed", self.args.my_args)
+        return self.args.my_args
+"""
+TOML = 'local_path="${PROJECT_ROOT}/data_storage"\n'
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No home, credentials, plugins or project of whoever runs the tests."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("SAVETHAT_DISABLE_PLUGINS", "1")
+    for name in list(os.environ):
+        if name.startswith(("B2_", "SAVETHAT_CRED")):
+            monkeypatch.delenv(name)
+    _plugins._load.cache_clear()
+    yield
+    _plugins._load.cache_clear()
+    _node._project_dirs.clear()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> savethat.Storage:
+    return savethat.Storage(tmp_path / "data_storage")
+
+
+class Project:
+    """A project on disk, run as users run it: by ``python -m``."""
+
+    def __init__(self, folder: Path, name: str = "my_project") -> None:
+        self.folder, self.name = folder, name
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text).lstrip())
+        return file
+
+    def __call__(
+        self, *words: str, stdin: str = "", status: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", self.name, *words],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            env={**os.environ, **environment},
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def runs(self) -> list[Path]:
+        folder = self.folder / "data_storage"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The project of the documentation."""
+    made = Project(tmp_path / "repro")
+    made.write("my_project/__init__.py", "")
+    made.write("my_project/__main__.py", MAIN)
+    made.write("my_project/fit_ols.py", FIT_OLS)
+    made.write("savethat.toml", TOML)
+    return made
+
+
+@pytest.fixture
+def importable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str], Path]]:
+    """Write a module below a folder that is on ``sys.path`` for the test."""
+    folder = tmp_path / "importable"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+
+    def write(path: str, text: str) -> Path:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        return file
+
+    yield write
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(str(folder)):
+            del sys.modules[name]

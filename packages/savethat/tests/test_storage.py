@@ -1,0 +1,236 @@
+"""Files of the storage, here and remotely; and finding runs by the same rules in both."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import savethat
+from savethat._config import Config
+
+
+@dataclass(frozen=True)
+class WordArgs:
+    word: str = "w"
+
+
+class Word(savethat.Node[WordArgs, str]):
+    def _run(self) -> str:
+        if self.args.word == "fail":
+            raise ValueError
+        return self.args.word
+
+
+class WordBig(Word):
+    pass
+
+
+def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | None = None) -> str:
+    node = savethat.create_node(node_cls, {"word": word}, storage=storage, key=key)
+    try:
+        node.run()
+    except ValueError:
+        assert word == "fail"
+    return node.key
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> savethat.Storage:
+    """A storage with a remote, which is another folder."""
+    remote = (tmp_path / "remote").as_uri()
+    return savethat.Storage(Config(local_path=tmp_path / "local", remote=remote))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
+    """The same remote, from another machine."""
+    return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))
+
+
+def test_paths_and_files(storage: savethat.Storage, tmp_path: Path) -> None:
+    assert storage / "a" / "b.csv" == tmp_path / "data_storage" / "a" / "b.csv"
+    with storage.open("new/folder/data.csv", "w") as file:
+        file.write("één\n")
+    with storage.open(storage / "new/folder/data.csv") as file:
+        assert file.read() == "één\n"
+    with storage.open("new/folder/data.csv", "a") as file:
+        file.write("more")
+    with storage.open("new/folder/data.csv", "rb") as file:
+        assert file.read() == "één\nmore".encode()
+    assert [str(p) for p in storage.ls(relative=True, recursive=True)] == [
+        str(Path("new")),
+        str(Path("new/folder")),
+        str(Path("new/folder/data.csv")),
+    ]
+
+
+def test_a_file_that_was_not_written_to_its_end_is_not_there(storage: savethat.Storage) -> None:
+    with storage.open("data.csv", "w") as file:
+        file.write("old")
+    with pytest.raises(RuntimeError), storage.open("data.csv", "w") as file:
+        file.write("new")
+        raise RuntimeError
+
+    assert (storage / "data.csv").read_text() == "old"
+    with pytest.raises(FileExistsError), storage.open("data.csv", "x") as file:
+        file.write("new")
+
+
+def test_without_a_remote_upload_and_download_only_find(storage: savethat.Storage) -> None:
+    with storage.open("data/a.csv", "w") as file:
+        file.write("1")
+
+    assert storage.upload("data") == str(storage / "data")
+    assert storage.download("data") == storage / "data"
+    with pytest.raises(savethat.RunNotFound, match="nothing is kept under 'absent'"):
+        storage.download("absent")
+    with pytest.raises(savethat.RunNotFound):
+        storage.upload("absent")
+
+
+def test_folders_and_single_files_travel(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    with synced.open("data/deep/a.csv", "w") as file:
+        file.write("1")
+    with synced.open("single.csv", "w") as file:
+        file.write("2")
+
+    synced.upload("data")
+    assert synced.upload("single.csv").endswith("remote/single.csv")
+
+    assert (elsewhere.download("data") / "deep" / "a.csv").read_text() == "1"
+    assert elsewhere.download("single.csv").read_text() == "2"
+    with elsewhere.open("data/deep/a.csv") as file:
+        assert file.read() == "1"
+    assert [str(p) for p in elsewhere.remote_ls(recursive=True)] == [
+        str(Path("data/deep/a.csv")),
+        "single.csv",
+    ]
+    with pytest.raises(savethat.RunNotFound):
+        elsewhere.download("absent")
+
+
+def test_open_fetches_a_file_that_is_only_remote(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    with synced.open("data.csv", "w") as file:
+        file.write("1")
+    synced.upload("data.csv")
+
+    with elsewhere.open("data.csv") as file:
+        assert file.read() == "1"
+    with pytest.raises(savethat.RunNotFound), elsewhere.open("absent.csv"):
+        pass
+
+
+@pytest.mark.parametrize("key", ["../outside", "/etc"])
+def test_keys_outside_of_the_storage_are_refused(storage: savethat.Storage, key: str) -> None:
+    with pytest.raises(ValueError, match="is not below"):
+        storage.upload(key)
+    with pytest.raises(ValueError, match="is not below"):
+        storage.remove(key)
+    with pytest.raises(ValueError, match="whole storage"):
+        storage.remove("")
+
+
+def test_a_nodes_name_is_taken_whole(storage: savethat.Storage) -> None:
+    small, big = run(Word, storage, "a"), run(WordBig, storage, "b")
+
+    assert [found["run_key"] for found in storage.find_runs("Word")] == [small]
+    assert [found["run_key"] for found in storage.find_runs("WordBig")] == [big]
+    assert [found["run_key"] for found in storage.find_runs(small[:12])] == [small]
+    assert len(storage.find_runs()) == 2
+
+
+def test_runs_are_found_by_time_in_utc(storage: savethat.Storage) -> None:
+    keys = [
+        run(Word, storage, "a", f"Word_2026-0{month}-01T00-00-00_aaaaaa") for month in (1, 2, 3)
+    ]
+    storage_runs = [
+        found["run_key"]
+        for found in storage.find_runs(
+            after=datetime(2026, 1, 15, tzinfo=UTC),
+            before=datetime(2026, 2, 15),  # naive times are UTC
+        )
+    ]
+
+    assert storage_runs == [keys[1]]
+    assert storage.find_runs()[0]["run_date"] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_runs_of_released_versions_are_found(storage: savethat.Storage) -> None:
+    folder = storage / "FitOLS_2022-05-01T10-00-00"
+    folder.mkdir(parents=True)
+    (folder / "args.json").write_text('{"target": "price"}')
+    (folder / "results.pickle").write_bytes(b"")
+
+    (found,) = storage.find_runs("FitOLS", only_completed=True)
+
+    assert (found["target"], found["run_state"]) == ("price", "completed")
+
+
+def test_remote_runs_are_found_alike_and_with_their_arguments(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    completed, failed = run(Word, synced, "good"), run(Word, synced, "fail")
+    run(WordBig, synced, "big")
+
+    here = synced.find_runs("Word")
+    there = elsewhere.find_runs("Word")
+
+    assert here == there
+    assert {found["run_key"]: found["word"] for found in there} == {
+        completed: "good",
+        failed: "fail",
+    }
+    assert [f["run_key"] for f in elsewhere.find_runs("Word", only_failed=True)] == [failed]
+    assert elsewhere.find_runs("Word", remote=False) == []
+    assert elsewhere.load_results(completed) == "good"
+
+
+def test_removal_takes_nested_files_here_and_remotely(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    key = run(Word, synced, "a")
+    with synced.open(f"{key}/deep/er/file", "w") as file:
+        file.write("x")
+    synced.upload(key)
+
+    synced.remove(key, remote=True)
+
+    assert synced.find_runs() == elsewhere.find_runs() == []
+    assert list(synced.remote_ls(recursive=True)) == []
+    with pytest.raises(ValueError, match="only the remote copy"):
+        synced.remove(key, local=False, remote=True)
+
+
+def test_an_unreachable_remote_loses_nothing(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the remote's folder should be")
+    storage = savethat.Storage(Config(local_path=tmp_path / "local", remote=blocked.as_uri()))
+
+    with pytest.warns(savethat.NotSyncedWarning, match="but not uploaded"):
+        key = run(Word, storage, "a")
+
+    assert storage.load_results(key) == "a"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX's")
+def test_results_that_others_could_have_written_are_not_unpickled(
+    storage: savethat.Storage,
+) -> None:
+    key = run(Word, storage, "a")
+    (storage / key).chmod(0o777)
+
+    with pytest.raises(savethat.UnsafeFolder, match="can be written to by other users"):
+        storage.load_results(key)
+    assert storage.load_results(key, trust=True) == "a"
+    (storage / key).chmod(0o755)
+    assert stat.S_IMODE((storage / key).stat().st_mode) == 0o755
+    assert storage.load_results(key) == "a"
