@@ -40,6 +40,7 @@ class Checkpoint:
     Raises:
         InvalidOptionError: ``keep_ckpts`` is less than 1 (ValueError).
 
+    >>> import ckpt
     >>> import numpy as np
     >>> vc = ckpt.VarCollection({"w": np.zeros(2)})
     >>> checkpoint = ckpt.Checkpoint("logs", keep_ckpts=3)
@@ -93,7 +94,7 @@ class Checkpoint:
         Raises:
             ValueError: The name has no number in it.
 
-        >>> ckpt.Checkpoint.checkpoint_idx("logs/ckpt/0000000042.npz")
+        >>> Checkpoint.checkpoint_idx("logs/ckpt/0000000042.npz")
         42
         """
         return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)

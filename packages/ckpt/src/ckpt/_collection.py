@@ -50,7 +50,7 @@ class Var:
         return f"Var({self.value!r})"
 
 
-Var.__module__ = "ckpt"
+Variable.__module__ = Var.__module__ = "ckpt"
 
 
 class VarCollection(Mapping[str, Variable]):

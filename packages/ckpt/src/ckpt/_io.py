@@ -35,6 +35,7 @@ def save_var_collection(file: FileOrPath, vc: Any) -> None:
         UnsupportedValueError: A value is no plain array: Python objects are never stored.
         OSError: The file could not be written; an older one is as it was.
 
+    >>> import ckpt
     >>> import numpy as np
     >>> vc = ckpt.VarCollection({"w": np.arange(3.0)})
     >>> ckpt.save_var_collection("net.npz", vc)

@@ -115,7 +115,7 @@ def decode_header(header: bytes) -> Header:
 def _decode_unusual(text: str, length: int) -> Header:
     try:
         fields: Any = ast.literal_eval(text)
-    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError("its header is not a Python literal") from error
     if not isinstance(fields, dict) or fields.keys() != {"descr", "fortran_order", "shape"}:
         raise ValueError("its header does not name descr, fortran_order and shape")

@@ -10,6 +10,7 @@ Equal arrays give equal bytes, so a digest of the file identifies its contents.
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from contextlib import contextmanager
 from functools import lru_cache
@@ -150,9 +151,10 @@ class NpzReader:
             return []
         if array.dtype.kind != "U" or array.ndim != 1:
             raise _Malformed(f"its names are an array of {array.dtype}, {array.ndim}-dimensional")
-        with _believing_nothing("its names are no text: "):
-            names: list[str] = array.tolist()
-        return names
+        points = np.frombuffer(array.astype(array.dtype.newbyteorder("=")), np.uint32)
+        if points.max(initial=0) > sys.maxunicode:  # numpy itself would fail with a SystemError
+            raise _Malformed("its names are no text")
+        return array.tolist()
 
     def read(self, names: Iterable[str]) -> dict[str, Array]:
         """Read the values of some variables, checksums verified.

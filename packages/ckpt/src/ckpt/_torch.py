@@ -52,6 +52,7 @@ def torch_variables(*objects: Any, **named: Any) -> VarCollection:
         InvalidOptionError: Two objects would have one name (ValueError).
         NotAVarCollectionError: An object is of none of these kinds (TypeError).
 
+    >>> import ckpt
     >>> model = torch.nn.Linear(2, 1)
     >>> optimizer = torch.optim.Adam(model.parameters())
     >>> sorted(ckpt.torch_variables(model, optimizer))
