@@ -110,7 +110,7 @@ def test_a_script_started_by_its_path_finds_its_own_module(project: Project) -> 
     project.write(
         "alone.py",
         NODE.format(name="Alone")
-        + "\nif __name__ == '__main__':\n    savethat.run_main('alone', env_file='savethat.toml')\n",
+        + "\nif __name__ == '__main__':\n    savethat.run_main('alone', 'savethat.toml')\n",
     )
     command = [sys.executable, str(project.folder / "alone.py"), "run", "Alone"]
     subprocess.run(command, cwd=project.folder, check=True, capture_output=True)

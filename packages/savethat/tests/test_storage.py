@@ -72,7 +72,7 @@ def test_paths_and_files(storage: savethat.Storage, tmp_path: Path) -> None:
 def test_a_file_that_was_not_written_to_its_end_is_not_there(storage: savethat.Storage) -> None:
     with storage.open("data.csv", "w") as file:
         file.write("old")
-    with pytest.raises(RuntimeError), storage.open("data.csv", "w") as file:
+    with pytest.raises(RuntimeError), storage.open("data.csv", "w") as file:  # noqa: PT012
         file.write("new")
         raise RuntimeError
 
