@@ -7,19 +7,21 @@ folder is looked up in the environment each time. What was set by a call wins ov
 
 from __future__ import annotations
 
-import configparser
 import io
 import json
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from expcore import write_file
 from persist_to_disk._guard import make_folder
 from persist_to_disk._projects import project_id
 from persist_to_disk.errors import ConfigError
+
+if TYPE_CHECKING:
+    import configparser
 
 LockGranularity: TypeAlias = Literal["call", "func", "global"]
 SECTION = "global_settings"
@@ -155,6 +157,8 @@ class Config:
         return f"{name} in {self.home / 'config.ini'}"
 
     def _read_ini(self) -> configparser.ConfigParser:
+        import configparser
+
         # A path may hold a per cent sign, which interpolation would trip over.
         parser = configparser.ConfigParser(interpolation=None)
         try:

@@ -4,7 +4,7 @@ One file ``.lock`` for each folder serves all its locks: each is one byte of it,
 end. They are *open file description* locks where the system has them (Linux): two threads
 exclude each other like two processes, and nobody loses a lock because someone closed another
 handle of the file. Elsewhere (Windows, macOS, some network file systems) each lock is a file
-of its own in the folder ``.locks``, held by :mod:`filelock`.
+of its own in the folder ``.locks``, held by ``filelock``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import struct
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
-
-from filelock import FileLock
 
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
 
@@ -74,6 +72,8 @@ def key_offset(key: bytes) -> int:
 @contextmanager
 def whole_file_lock(path: Path) -> Generator[None]:
     """Hold a lock that is a file of its own."""
+    from filelock import FileLock
+
     with FileLock(path, mode=PRIVATE_FILE, thread_local=False):
         yield
 
@@ -141,6 +141,8 @@ class _NamedLock:
     """A file of ``folder/.locks``."""
 
     def __init__(self, folder: Path, offset: int, mode: int) -> None:
+        from filelock import FileLock
+
         self._folder, self._trust = folder / FOLDER, mode == SHARED_FILE
         self._lock = FileLock(self._folder / f"{offset:x}", mode=mode, thread_local=False)
 

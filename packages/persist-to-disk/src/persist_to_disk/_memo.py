@@ -7,7 +7,6 @@ function runs.  Whatever goes wrong with the disk, the caller gets the function'
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 import warnings
@@ -323,6 +322,8 @@ class Memo:
     @asynccontextmanager
     async def _exclusive_async(self, where: Where) -> AsyncGenerator[bool]:
         """Do the same without blocking the event loop."""
+        import asyncio
+
         lock = where.store.computing(where.key)
         pause_s = FIRST_PAUSE_S
         with _inside(where):

@@ -76,9 +76,10 @@ class Store:
         return self.bucket(key).path.with_suffix(".d")
 
     def _writing(self, key: bytes) -> Lock:
-        return self._lock_of(int.from_bytes(key[:8], "little") % self._hashsize)
+        return self.lock_of(int.from_bytes(key[:8], "little") % self._hashsize)
 
-    def _lock_of(self, number: int) -> Lock:
+    def lock_of(self, number: int) -> Lock:
+        """Return the lock of those who write the bucket of a number."""
         if self._shared_lock is not None:
             return byte_lock(self._shared_lock, WHOLE_FUNCTION, trust=self.trust)
         return byte_lock(self.folder, number, trust=self.trust)
@@ -86,7 +87,7 @@ class Store:
     def clear(self) -> None:
         """Delete all entries, whatever the hashsize they were written with."""
         for path in bucket_files(self.folder):
-            Bucket(path, trust=self.trust).remove(self._lock_of(int(path.stem)))
+            Bucket(path, trust=self.trust).remove(self.lock_of(int(path.stem)))
             shutil.rmtree(path.with_suffix(".d"), ignore_errors=True)
         self._buckets.clear()
 

@@ -28,14 +28,13 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
-import secrets
 from pickle import PickleBuffer
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
 
-from expcore import write_file
+from expcore import digest_file, write_file
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
 
@@ -79,7 +78,7 @@ def encode(value: object, sidecars: Path, name: str, *, trust: bool) -> tuple[in
     if size <= SIDECAR_OVER_BYTES:
         return 0, pickle.dumps(value, PROTOCOL) if buffers else pickled
     make_folder(sidecars, trust=trust)
-    path = sidecars / f"{name}-{secrets.token_hex(4)}"
+    path = sidecars / f"{name}-{os.urandom(4).hex()}"
     parts = list(_sidecar(pickled, [buffer.raw() for buffer in buffers]))
     hasher = xxh3_128()
     for part in parts:
@@ -117,6 +116,16 @@ def sidecar_facts(payload: bytes) -> tuple[int, str]:
     """Return the length and the digest of the sidecar that a payload names."""
     length, digest = _REFERENCE.unpack_from(payload)
     return length, f"xxh3_128:{digest.hex()}"
+
+
+def check_sidecar(payload: bytes, sidecars: Path) -> str | None:
+    """Return what is wrong with the sidecar that a payload names, having read all of it."""
+    path = sidecar_path(payload, sidecars)
+    try:
+        found = digest_file(path)
+    except OSError as reason:
+        return f"{path}: {reason.strerror or reason}"
+    return None if found == sidecar_facts(payload)[1] else f"{path}: damaged"
 
 
 def _sidecar(pickled: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryview]:

@@ -1,0 +1,137 @@
+"""``ptd``: see and clear what is cached."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from persist_to_disk._config import config
+from persist_to_disk._guard import check_folders
+from persist_to_disk._store import Store
+from persist_to_disk._upkeep import cache_folders, collect, summarize, verify
+from persist_to_disk.errors import PersistError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+UNITS = ("kB", "MB", "GB", "TB")
+AGES_S = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+class DamageFoundError(PersistError):
+    """``ptd verify`` found damaged places and has named them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, or 1 if it was refused or found damage."""
+    options = _parser().parse_args(arguments)
+    root = Path(options.path).absolute() if options.path else config.get_persist_path()
+    try:
+        if not options.trust:
+            check_folders(root, root)
+        for line in options.command(root, options):
+            print(line)
+    except (PersistError, OSError) as error:
+        print(f"ptd: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _ls(root: Path, options: argparse.Namespace) -> Iterator[str]:
+    now = time.time_ns()
+    yield f"{'entries':>8} {'size':>9} {'newest':>7} {'oldest':>7}  function"
+    for folder in _chosen(root, options):
+        found = summarize(folder, trust=options.trust)
+        ages = [_age(now - when) for when in (found.newest_ns, found.oldest_ns)]
+        name = folder.relative_to(root).as_posix()
+        size = _size(found.size_bytes)
+        yield f"{found.entries:>8} {size:>9} {ages[0]:>7} {ages[1]:>7}  {name}"
+
+
+def _stats(root: Path, options: argparse.Namespace) -> Iterator[str]:
+    found = [summarize(folder, trust=options.trust) for folder in _chosen(root, options)]
+    size = _size(sum(summary.size_bytes for summary in found))
+    yield f"{root}: {sum(s.entries for s in found)} entries, {size}, in {len(found)} folders"
+
+
+def _clear(root: Path, options: argparse.Namespace) -> Iterator[str]:
+    for folder in _chosen(root, options):
+        found = summarize(folder, trust=options.trust)
+        Store(folder, hashsize=1, trust=options.trust).clear()
+        yield f"cleared {folder.relative_to(root).as_posix()}: {found.entries} entries"
+
+
+def _verify(root: Path, options: argparse.Namespace) -> Iterator[str]:
+    damaged = 0
+    for folder in _chosen(root, options):
+        for line in verify(folder, trust=options.trust):
+            damaged += 1
+            yield line
+    if damaged:
+        raise DamageFoundError(f"{damaged} damaged places; these entries will be computed again")
+    yield "every entry is as it was written"
+
+
+def _gc(root: Path, options: argparse.Namespace) -> Iterator[str]:
+    total = 0
+    for folder in _chosen(root, options):
+        for path, freed in collect(folder, trust=options.trust):
+            total += freed
+            yield f"{_size(freed):>9}  {path.relative_to(root).as_posix()}"
+    yield f"{_size(total):>9}  freed"
+
+
+def _chosen(root: Path, options: argparse.Namespace) -> list[Path]:
+    """Return the folders named on the command line, and those below them."""
+    found = list(cache_folders(root))
+    if not options.functions:
+        return found
+    chosen: list[Path] = []
+    for name in options.functions:
+        matching = [
+            folder
+            for folder in found
+            if any(part.match(name) for part in (folder, *folder.relative_to(root).parents[:-1]))
+            or folder.relative_to(root).is_relative_to(name)
+        ]
+        if not matching:
+            raise PersistError(f"no function {name!r} below {root}; `ptd ls` shows them all")
+        chosen += matching
+    return sorted(set(chosen))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("ptd", description="See and clear what is cached on disk.")
+    parser.add_argument("--path", help="the cache folder, if it is not the configured one")
+    parser.add_argument("--trust", action="store_true", help="read what others may write to")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, run, text in (
+        ("ls", _ls, "list functions with their entries, sizes and ages"),
+        ("stats", _stats, "sum up"),
+        ("clear", _clear, "delete all entries of the named functions"),
+        ("verify", _verify, "read everything and name what is damaged"),
+        ("gc", _gc, "remove replaced entries and the leftovers of killed writers"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        many = "+" if run is _clear else "*"
+        command.add_argument(
+            "functions", nargs=many, metavar="function", help="like train_a_model, or a glob"
+        )
+        command.set_defaults(command=run)
+    return parser
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 1000:  # noqa: PLR2004 -- decimal units
+        return f"{size_bytes} B"
+    power = min(len(str(size_bytes)) - 1, 3 * len(UNITS)) // 3
+    return f"{size_bytes / 1000**power:.1f} {UNITS[power - 1]}"
+
+
+def _age(age_ns: int) -> str:
+    age_s = max(age_ns, 0) / 1e9
+    unit, size_s = next(((u, s) for u, s in AGES_S if age_s >= s), ("s", 1))
+    return f"{age_s / size_s:.0f} {unit}"

@@ -1,0 +1,159 @@
+"""Look after the files of a cache: sum up, verify, remove what nobody needs.
+
+All of it may be done while other processes use the cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from expcore import open_atomic, sweep
+from persist_to_disk import _frames as frames
+from persist_to_disk._bucket import Bucket
+from persist_to_disk._guard import PRIVATE_FILE
+from persist_to_disk._store import Store, bucket_files
+from persist_to_disk._values import check_sidecar, sidecar_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Summary(NamedTuple):
+    """What a folder of bucket files holds."""
+
+    folder: Path
+    entries: int
+    size_bytes: int
+    """Of buckets and sidecars."""
+    newest_ns: int
+    """When the newest entry was written, nanoseconds since 1970."""
+    oldest_ns: int
+
+
+def cache_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders below ``root`` that hold bucket files, in order."""
+    found = {path.parent for path in root.rglob("*.pkl") if path.stem.isdecimal()}
+    yield from sorted(found)
+
+
+def summarize(folder: Path, *, trust: bool) -> Summary:
+    """Count what is in a folder."""
+    size, times = 0, list[int]()
+    for path in bucket_files(folder):
+        times += [frame.written_ns for frame in Bucket(path, trust=trust).current()]
+        size += sum(file.stat().st_size for file in [path, *_sidecars(path).glob("*")])
+    return Summary(folder, len(times), size, max(times, default=0), min(times, default=0))
+
+
+def verify(folder: Path, *, trust: bool) -> Iterator[str]:
+    """Yield a line for each damaged place, having read every byte."""
+    for path in bucket_files(folder):
+        data = path.read_bytes()
+        header = frames.decode_header(data[: frames.HEADER_BYTES])
+        if header is None:
+            old = data.startswith(frames.OLD_PICKLE)
+            if not old:
+                yield f"{path}: not a bucket file"
+            continue
+        end = frames.HEADER_BYTES
+        for frame in frames.scan(data[end:], header[1], end):
+            if frame.offset != end:
+                yield f"{path}: {frame.offset - end} damaged bytes at {end}"
+            end = frame.end
+            payload = data[frame.payload_offset : frame.payload_offset + frame.length]
+            if not frames.is_payload(frame, payload, header[1]):
+                yield f"{path}: the entry at {frame.offset} is damaged"
+        if end != len(data):
+            yield f"{path}: {len(data) - end} bytes of a torn entry at the end"
+        bucket = Bucket(path, trust=trust)
+        for frame in bucket.current():
+            entry = bucket.find(frame.key)
+            if entry and entry.flags & frames.FLAG_SIDECAR:
+                problem = check_sidecar(entry.payload, _sidecars(path))
+                if problem:
+                    yield problem
+
+
+def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
+    """Remove what nobody needs from a folder.
+
+    That is: entries that were replaced, sidecars that no entry names, what killed writers left.
+
+    Yields:
+        Each file that was shortened or removed, and how many bytes that freed.
+    """
+    store = Store(folder, hashsize=1, trust=trust)
+    for path in bucket_files(folder):
+        lock = store.lock_of(int(path.stem))
+        lock.acquire()
+        try:
+            freed = _compact(path, trust=trust)
+            named = _named_sidecars(path, trust=trust)
+        finally:
+            lock.release()
+        if freed:
+            yield path, freed
+        for removed in sweep(_sidecars(path)):
+            yield removed, 0
+        for sidecar in _sidecars(path).glob("[!.]*"):
+            if sidecar not in named and (size := _remove_orphan(sidecar, path, store)):
+                yield sidecar, size
+    for removed in sweep(folder):
+        yield removed, 0
+
+
+def _compact(path: Path, *, trust: bool) -> int:
+    """Rewrite a bucket without replaced entries, under its lock; return the bytes freed."""
+    bucket = Bucket(path, trust=trust)
+    current = list(bucket.current())
+    needed = frames.HEADER_BYTES + sum(frames.frame_bytes(frame.length) for frame in current)
+    size = path.stat().st_size
+    entries = [bucket.find(frame.key) for frame in current]
+    if size <= needed or None in entries:  # nothing to free, or damage that verify should see
+        return 0
+    header = frames.new_header()
+    decoded = frames.decode_header(header)
+    assert decoded is not None  # noqa: S101 -- just made
+    with open_atomic(path) as file:
+        file.write(header)
+        for entry in entries:
+            if entry is not None:
+                file.write(
+                    frames.encode_frame(
+                        entry.key, entry.payload, entry.flags, entry.written_ns, decoded[1]
+                    )
+                )
+    if not trust:
+        path.chmod(PRIVATE_FILE)
+    return size - path.stat().st_size
+
+
+def _remove_orphan(sidecar: Path, path: Path, store: Store) -> int:
+    """Remove a sidecar unless its entry is about to be written; return the bytes freed."""
+    # A sidecar is written before the entry that names it, under the lock of their key.
+    lock = store.computing(bytes.fromhex(sidecar.name[:32]))
+    if not lock.try_acquire():
+        return 0
+    try:
+        if sidecar in _named_sidecars(path, trust=store.trust):
+            return 0
+        size = sidecar.stat().st_size
+        sidecar.unlink()
+    finally:
+        lock.release()
+    return size
+
+
+def _named_sidecars(path: Path, *, trust: bool) -> set[Path]:
+    bucket = Bucket(path, trust=trust)
+    entries = [bucket.find(frame.key) for frame in list(bucket.current())]
+    return {
+        sidecar_path(entry.payload, _sidecars(path))
+        for entry in entries
+        if entry is not None and entry.flags & frames.FLAG_SIDECAR
+    }
+
+
+def _sidecars(path: Path) -> Path:
+    return path.with_suffix(".d")

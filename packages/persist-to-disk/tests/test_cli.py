@@ -1,0 +1,143 @@
+"""The command ``ptd``."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from persist_to_disk._cli import main
+
+SOURCE = """
+    @ptd.persistf()
+    def small(x):
+        return x
+    @ptd.persistf(groupby=["x"])
+    def large(x):
+        return bytes(2 << 20)
+"""
+
+
+@pytest.fixture
+def module(load):
+    """Two functions with three entries."""
+    module = load(SOURCE)
+    module.small(1)
+    module.small(2)
+    module.large(1)
+    return module
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command and return its status, its lines, and what it complains of."""
+
+    def run(*arguments):
+        status = main(arguments)
+        output = capsys.readouterr()
+        return status, output.out.splitlines(), output.err
+
+    return run
+
+
+def test_ls_lists_functions_with_entries_sizes_and_ages(module, run):
+    status, lines, _ = run("ls")
+
+    assert status == 0
+    assert [line.split() for line in lines[1:]] == [
+        ["1", "2.1", "MB", "0", "s", "0", "s", "project-1/module/large/1"],
+        ["2", "272", "B", "0", "s", "0", "s", "project-1/module/small"],
+    ]
+
+
+def test_ls_of_a_name_lists_that_function(module, run):
+    assert run("ls", "small")[1][1:] == run("ls", "project-1/module/small")[1][1:]
+    assert len(run("ls", "large")[1]) == len(run("ls", "lar*")[1]) == 2
+
+
+def test_stats_sums_up(module, run, cache):
+    assert run("stats")[1] == [f"{cache}: 3 entries, 2.1 MB, in 2 folders"]
+
+
+def test_clear_deletes_the_named_function_only(module, run):
+    assert run("clear", "large")[1] == ["cleared project-1/module/large/1: 1 entries"]
+    assert not module.large.is_cached(1)
+    assert module.small.is_cached(1)
+
+
+def test_a_function_that_is_not_there_is_refused(module, run):
+    status, lines, complaint = run("clear", "smal")
+
+    assert (status, lines) == (1, [])
+    assert "no function 'smal'" in complaint
+    assert "ptd ls" in complaint
+
+
+def test_clear_wants_a_name(run):
+    with pytest.raises(SystemExit):
+        run("clear")
+
+
+def test_verify_names_what_is_damaged(module, run, cache):
+    assert run("verify") == (0, ["every entry is as it was written"], "")
+    path = module.small.cache_path(1)
+    data = bytearray(path.read_bytes())
+    data[-14] ^= 1
+    path.write_bytes(data)
+    (sidecar,) = [path for path in cache.rglob("*.d/*") if path.is_file()]
+    sidecar.unlink()
+
+    status, lines, complaint = run("verify")
+    assert status == 1
+    assert lines == [
+        f"{sidecar}: No such file or directory",
+        f"{path}: the entry at 64 is damaged",
+    ]
+    assert complaint.startswith("ptd: 2 damaged places")
+
+
+def test_gc_frees_what_nobody_needs_and_nothing_else(module, run, cache):
+    module.small(1, cache_switch="recache")
+    path = module.small.cache_path(1)
+    size = path.stat().st_size
+    (sidecar,) = [path for path in cache.rglob("*.d/*") if path.is_file()]
+    orphan = sidecar.with_name("0" * 32 + "-12345678")
+    orphan.write_bytes(b"x" * 1000)
+
+    status, lines, _ = run("gc")
+    assert status == 0
+    assert lines[-1].split() == ["1.1", "kB", "freed"]
+    assert path.stat().st_size < size
+    assert not orphan.exists()
+    assert sidecar.exists()
+    assert module.small(1) == 1
+    assert module.small.cache_info()[:3] == (1, 3, 2)
+    assert run("gc")[1] == ["      0 B  freed"]
+
+
+def test_an_unsafe_cache_is_refused(module, run, cache):
+    cache.chmod(0o777)
+
+    status, _, complaint = run("ls")
+    assert status == 1
+    assert "chmod go-w" in complaint
+    assert run("--trust", "ls")[0] == 0
+    cache.chmod(0o700)
+
+
+def test_another_cache_can_be_named(module, run, tmp_path):
+    (tmp_path / "empty").mkdir()
+
+    assert run("--path", str(tmp_path / "empty"), "stats")[1][0].endswith("0 B, in 0 folders")
+
+
+def test_the_module_is_the_command(module, python):
+    assert "3 entries" in python("-m", "persist_to_disk", "stats", env=os.environ)
+
+
+def test_ages_and_sizes_are_legible():
+    from persist_to_disk._cli import _age, _size
+
+    assert [_size(n) for n in (5, 1500, 2_000_000_000)] == ["5 B", "1.5 kB", "2.0 GB"]
+    ages = [_age(seconds * 10**9) for seconds in (0, 59, 61, 7200, 200_000)]
+    assert ages == ["0 s", "59 s", "1 m", "2 h", "2 d"]
