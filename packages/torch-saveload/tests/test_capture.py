@@ -7,6 +7,7 @@ import functools
 import inspect
 import pickle
 import threading
+import warnings
 from typing import Generic, NamedTuple, TypeVar
 
 import pytest
@@ -314,7 +315,7 @@ def test_signature_pickle_and_deepcopy_stay():
         assert torch.equal(loaded.layers[2].weight, model.layers[2].weight)
 
 
-def test_script_and_export_still_work():
+def test_script_compile_and_export_still_work():
     @save_load()
     class Net(nn.Module):
         def __init__(self, width=2):
@@ -325,6 +326,11 @@ def test_script_and_export_still_work():
             return self.fc(x)
 
     model, x = Net(), torch.ones(1, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert torch.equal(torch.jit.script(model)(x), model(x))
+    compiled = torch.compile(model, backend="eager")
+    assert torch.equal(compiled(x), model(x))
     exported = torch.export.export(model, (x,)).module()
     assert torch.equal(exported(x), model(x))
 

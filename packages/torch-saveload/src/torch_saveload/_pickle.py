@@ -122,7 +122,10 @@ class _Writer:
         self._global("torch._utils", "_rebuild_tensor_v2" if known else "_rebuild_tensor_v3")
         self.out.append(b"((")
         self._once("storage", _text("storage"))
-        self._global("torch", _STORAGE.get(place.dtype, "UntypedStorage"))
+        if known:
+            self._global("torch", _STORAGE[place.dtype])
+        else:
+            self._global("torch.storage", "UntypedStorage")
         self.out.append(_text(str(place.key)))
         self._once("cpu", _text("cpu"))
         self.out.append(_integer(place.count) + b"tQK\x00")
