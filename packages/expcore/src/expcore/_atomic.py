@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-
-from filelock import FileLock
 
 from expcore._keys import TEMPORARY
 from expcore._locks import try_lock
@@ -182,7 +179,7 @@ def sync_folder(folder: Path) -> None:
 def _create_beside(target: Path) -> tuple[BinaryIO, Path]:
     """Create a temporary file whose name is ours and whose lock we hold."""
     while True:
-        suffix = f".{secrets.token_hex(8)}.tmp"
+        suffix = f".{os.urandom(8).hex()}.tmp"
         name = target.name
         while len(os.fsencode(name)) > MAX_NAME_BYTES - 1 - len(suffix):
             name = name[:-1]
@@ -248,6 +245,8 @@ def _put_in_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
 
 def _rename_new(temporary: Path, target: Path) -> None:
     """Rename to a free name on file systems without links: one claimant at a time."""
+    from filelock import FileLock
+
     lock = target.with_name(f".{target.name}.claim")
     with FileLock(lock):
         if os.path.lexists(target):
