@@ -73,11 +73,15 @@ class _Walk:
         self, folder: Path, name: str, relative: str, ignore: Ignore, above: tuple[Path, ...]
     ) -> None:
         """Walk one folder; ``name`` is its name in the zip, ``relative`` its name to ignore."""
+        here = Chosen(name + "/", folder)
         if name:
-            self.chosen.append(Chosen(name + "/", folder))
+            self.chosen.append(here)
         ignore.enter(folder, relative)
         for entry in self._entries(folder, name):
             self.entry(entry, _join(name, entry.name), _join(relative, entry.name), ignore, above)
+        # A folder that was made for the zip, and holds nothing else, is no part of the code.
+        if self.output and above[-1] in self.output.parents and self.chosen[-1:] == [here]:
+            self.chosen.pop()
 
     def _entries(self, folder: Path, name: str) -> Iterator[os.DirEntry[str]]:
         try:

@@ -52,3 +52,9 @@ main()
 def module_launcher(module: str) -> str:
     """The text of a ``__main__.py`` that runs one module of the zip."""
     return f'import runpy\n\nrunpy.run_module({module!r}, run_name="__main__", alter_sys=True)\n'
+
+
+def file_launcher(path: str) -> str:
+    """The text of a ``__main__.py`` that runs one file of the zip."""
+    call = f"sys.argv.insert(1, {path!r})\n\n\nmain()\n"
+    return LAUNCHER.removesuffix("main()\n").rstrip("\n") + "\n\n\n" + call

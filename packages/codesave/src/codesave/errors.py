@@ -13,7 +13,7 @@
     ├── CodebaseClosedError (RuntimeError)         asked for a module after ``close()``
     ├── CannotAssignError (RuntimeError)           ``import_`` cannot create a local variable
     ├── NoWandbRunError (RuntimeError)             ``wandb.init`` was not called
-    └── NotInWandbRunError (FileNotFoundError)     the run holds no such codebase
+    └── NotInWandbRunError (LookupError)            the run holds no such codebase
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class NoWandbRunError(CodesaveError, RuntimeError):
         return "there is no active wandb run; call wandb.init(…) before checkpoint_to_wandb(…)"
 
 
-class NotInWandbRunError(CodesaveError, FileNotFoundError):
+class NotInWandbRunError(CodesaveError, LookupError):
     """The wandb run does not hold the codebase that was asked for."""
 
     def __init__(self, run: str, wanted: str, found: Sequence[str]) -> None:

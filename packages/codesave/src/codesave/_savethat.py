@@ -1,0 +1,58 @@
+"""The savethat plugin: each run's folder holds the code that ran, as ``code.zip``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pluggy
+
+from codesave._save import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+hookimpl = pluggy.HookimplMarker("savethat")
+
+ARTIFACT_NAME = "code.zip"
+
+
+class Run(Protocol):
+    """What the plugin uses of savethat's run."""
+
+    key: str
+    folder: Path
+    project_dir: Path
+
+    def add_artifact(self, path: Path, *, kind: str, by: str) -> object:
+        """List a file in the run."""
+        ...
+
+
+@hookimpl
+def run_start(run: Run) -> None:
+    """Save the project's code before anything of the run has changed it."""
+    target = Path(run.folder) / ARTIFACT_NAME
+    checkpoint(run.project_dir, target, ignore=[_without(_results_of(run))], verbose=False)
+    run.add_artifact(target, kind="code", by="codesave")
+
+
+def _results_of(run: Run) -> Path:
+    """The folder in the project that holds all runs; earlier results are no code."""
+    project, folder = Path(run.project_dir).resolve(), Path(run.folder).resolve()
+    key = Path(run.key).parts
+    storage = folder.parents[len(key) - 1] if folder.parts[-len(key) :] == key else folder
+    if project in storage.parents:
+        return storage
+    # Runs lie in the project itself, or somewhere else altogether.
+    return project / folder.relative_to(project).parts[0] if project in folder.parents else folder
+
+
+def _without(unwanted: Path) -> Callable[[str, list[str]], list[str]]:
+    """A filter that leaves out one folder."""
+
+    def drop(folder: str, names: list[str]) -> list[str]:
+        here = Path(folder).resolve()
+        return [name for name in names if here == unwanted.parent and name == unwanted.name]
+
+    return drop

@@ -1,0 +1,472 @@
+"""What goes into a zip, what stays out, and what the bytes depend on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from codesave import Snapshot, checkpoint
+from codesave.errors import NotAFolderError
+
+
+def names(zip_path: Path | Snapshot) -> set[str]:
+    """The user's files in a zip."""
+    with zipfile.ZipFile(zip_path) as archive:
+        files = {name for name in archive.namelist() if not name.endswith("/")}
+    return files - {"__main__.py", ".codesave.json"}
+
+
+def git(folder: Path, *args: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    done = subprocess.run(
+        ["git", *identity, *args], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def has_git() -> None:
+    try:
+        subprocess.run(["git", "--version"], check=True, capture_output=True)
+    except OSError:
+        pytest.skip("git is not installed")
+
+
+def save(folder: Path, tmp_path: Path, **options) -> Snapshot:
+    return checkpoint(folder, tmp_path / "out.zip", verbose=False, **options)
+
+
+def test_the_documented_call_saves_the_documented_tree(tree, monkeypatch, tmp_path):
+    files = dict.fromkeys(("src/model.py", "src/utils.py", "train.py", "eval.py"), "x = 1\n")
+    tree(files, name="codebase")
+    monkeypatch.chdir(tmp_path)
+
+    checkpoint("codebase/", output_zipname="codebase.zip")
+
+    assert names("codebase.zip") == set(files)
+
+
+def test_the_zip_unzips_to_a_normal_folder(tree, tmp_path):
+    folder = tree({"src/model.py": "x = 1\n", "empty.txt": "", "a b/ü.txt": "é"})
+
+    with zipfile.ZipFile(save(folder, tmp_path)) as archive:
+        archive.extractall(tmp_path / "there")
+
+    assert (tmp_path / "there/src/model.py").read_text() == "x = 1\n"
+    assert (tmp_path / "there/a b/ü.txt").read_text("utf-8") == "é"
+    assert (tmp_path / "there/empty.txt").read_bytes() == b""
+
+
+def test_the_zip_is_imported_without_codesave(zipped, python):
+    path = zipped({"src/model.py": "from src.utils import x\n", "src/utils.py": "x = 41 + 1\n"})
+
+    code = "import sys; sys.path.append(sys.argv[1]); import src.model; print(src.model.x)"
+
+    assert python(str(path), code=code).strip() == "42"
+
+
+def test_equal_code_gives_equal_bytes_whatever_the_clock_and_the_order(tmp_path):
+    contents = {f"pkg{i % 3}/m{i}.py": os.urandom(50).hex() for i in range(30)}
+    zips = []
+    for attempt in range(2):
+        folder = tmp_path / f"folder{attempt}" / "code"
+        shuffled = list(contents.items())
+        random.Random(attempt).shuffle(shuffled)
+        for name, text in shuffled:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            os.utime(path, (attempt * 1e9, attempt * 1e9))
+            path.chmod(0o640 if attempt else 0o644)
+        zips.append(save(folder, tmp_path / str(attempt)).path.read_bytes())
+
+    assert zips[0] == zips[1]
+
+
+def test_a_zip_written_into_the_tree_is_not_in_itself(tree):
+    folder = tree({"train.py": "x = 1\n"})
+
+    first = checkpoint(folder, folder / "out/codebase.zip", verbose=False).path.read_bytes()
+    again = checkpoint(folder, folder / "out/codebase.zip", verbose=False)
+
+    assert names(again) == {"train.py"}
+    assert again.path.read_bytes() == first
+
+
+def test_a_failed_save_leaves_the_old_zip(tree, tmp_path, monkeypatch):
+    folder = tree({"train.py": "x = 1\n"})
+    path = save(folder, tmp_path).path
+    old = path.read_bytes()
+    monkeypatch.setattr("codesave._save.encode_manifest", lambda _: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        save(folder, tmp_path)
+
+    assert path.read_bytes() == old
+    assert sorted(entry.name for entry in tmp_path.glob("*.tmp")) == []
+
+
+def test_secrets_stay_out_and_are_reported(tree, tmp_path):
+    secrets = [".env", "deploy/key.pem", "id_rsa", "credentials.json", ".aws/config", ".netrc"]
+    kept = ["train.py", "credentials.py", ".env.example", "id_rsa.pub", "keys.txt"]
+    folder = tree(dict.fromkeys([*secrets, *kept], "x"))
+
+    snapshot = save(folder, tmp_path)
+
+    assert names(snapshot) == set(kept)
+    assert {skipped.name for skipped in snapshot.left_out} == set(secrets)
+    assert {skipped.reason for skipped in snapshot.left_out} == {"looks like a secret"}
+
+
+def test_a_secret_goes_in_when_asked_for(tree, tmp_path):
+    folder = tree({".env": "x", "a/key.pem": "x", "b/key.pem": "x"})
+
+    snapshot = save(folder, tmp_path, include=["a/*.pem"], extra_files=[folder / ".env"])
+
+    assert {".env", "a/key.pem"} <= names(snapshot)
+    assert "b/key.pem" not in names(snapshot)
+
+
+def test_what_is_left_out_is_logged_as_a_warning(tree, tmp_path, caplog):
+    folder = tree({".env": "x", "train.py": ""})
+
+    checkpoint(folder, tmp_path / "a.zip")
+
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert ".env looks like a secret" in warnings[0]
+
+
+def test_large_files_stay_out_and_are_reported_but_source_never_does(tree, tmp_path):
+    folder = tree({"data.bin": b"x" * 2000, "big.py": "#" * 2000, "small.bin": b"x"})
+
+    snapshot = save(folder, tmp_path, ignore_larger_than="1K")
+
+    assert names(snapshot) == {"big.py", "small.bin"}
+    (skipped,) = snapshot.left_out
+    assert str(skipped) == "data.bin is 2,000 bytes, above the limit of 1,000"
+
+
+def test_no_limit_takes_all(tree, tmp_path):
+    folder = tree({"data.bin": os.urandom(11_000_000)})
+
+    assert names(save(folder, tmp_path)) == set()
+    snapshot = save(folder, tmp_path, ignore_larger_than=None)
+
+    assert names(snapshot) == {"data.bin"}
+    with zipfile.ZipFile(snapshot) as archive:
+        assert archive.read("data.bin") == (folder / "data.bin").read_bytes()
+
+
+@pytest.mark.parametrize(("text", "size"), [("1", 1), ("1k", 1000), ("1.5M", 1_500_000)])
+def test_sizes_are_read_as_people_write_them(text, size):
+    from codesave._rules import parse_size
+
+    assert parse_size(text) == size
+
+
+def test_a_size_that_is_none_is_refused(tree, tmp_path):
+    with pytest.raises(ValueError, match="'big' is no size"):
+        save(tree({}), tmp_path, ignore_larger_than="big")
+
+
+def test_by_products_stay_out(tree, tmp_path):
+    junk = [
+        "__pycache__/a.pyc",
+        "node_modules/x/index.js",
+        "env/pyvenv.cfg",
+        "env/lib/site.py",
+        "wandb/run-1/files/config.yaml",
+        ".git/config",
+        "sub/.venv/x.py",
+    ]
+    folder = tree(dict.fromkeys([*junk, "wandb2/x.py", "sub/a.py"], ""))
+
+    snapshot = save(folder, tmp_path)
+
+    assert names(snapshot) == {"wandb2/x.py", "sub/a.py"}
+    assert snapshot.left_out == ()
+
+
+def test_a_package_named_wandb_is_code(tree, tmp_path):
+    assert names(save(tree({"wandb/__init__.py": ""}), tmp_path)) == {"wandb/__init__.py"}
+
+
+IGNORE_TREE: dict[str, str | bytes] = {
+    ".gitignore": "*.log\n!keep.log\nbuild/\n/only_top.txt\ndata/*\n!data/small.csv\n**/deep/*.x\n",
+    "a.log": "",
+    "keep.log": "",
+    "only_top.txt": "",
+    "sub/only_top.txt": "",
+    "build/x.py": "",
+    "sub/build/y.py": "",
+    "data/big.csv": "",
+    "data/small.csv": "",
+    "sub/.gitignore": "!a.log\n*.tmp\n# comment\n\\#odd\n",
+    "sub/a.log": "",
+    "sub/b.tmp": "",
+    "sub/#odd": "",
+    "sub/deep/q.x": "",
+    "sub/deep/q.y": "",
+    "b.tmp": "",
+    "trailing .txt": "",
+    "ünï.py": "",
+}
+
+
+def test_without_git_nested_gitignore_files_hold(tree, tmp_path):
+    folder = tree(IGNORE_TREE)
+
+    assert names(save(folder, tmp_path)) == {
+        ".gitignore",
+        "keep.log",
+        "sub/only_top.txt",
+        "data/small.csv",
+        "sub/.gitignore",
+        "sub/a.log",
+        "sub/deep/q.y",
+        "b.tmp",
+        "trailing .txt",
+        "ünï.py",
+    }
+
+
+@pytest.mark.usefixtures("has_git")
+def test_with_git_the_files_are_those_that_git_lists(tree, tmp_path):
+    folder = tree(IGNORE_TREE)
+    without = names(save(folder, tmp_path))
+    git(folder, "init", "-q")
+    git(folder, "add", "-f", "a.log")  # tracked, though ignored
+
+    listed = git(folder, "ls-files", "-z", "-co", "--exclude-standard").split("\0")
+
+    assert names(save(folder, tmp_path)) == set(filter(None, listed))
+    assert names(save(folder, tmp_path)) - without == {"a.log"}
+
+
+@pytest.mark.usefixtures("has_git")
+def test_a_folder_that_git_ignores_is_saved_when_named(tree, tmp_path):
+    folder = tree({".gitignore": "scratch/\n", "scratch/exp.py": "", "scratch/__init__.py": ""})
+    git(folder, "init", "-q")
+
+    assert names(save(folder / "scratch", tmp_path)) == {"exp.py", "__init__.py"}
+
+
+@pytest.mark.usefixtures("has_git")
+def test_nested_repositories_and_deleted_files_do_no_harm(tree, tmp_path):
+    folder = tree({"a.py": "", "gone.py": "", "inner/b.py": "", "inner/.gitignore": "c.py\n"})
+    (folder / "inner/c.py").write_text("")
+    git(folder / "inner", "init", "-q")
+    git(folder, "init", "-q")
+    git(folder, "add", "a.py", "gone.py")
+    (folder / "gone.py").unlink()
+
+    assert names(save(folder, tmp_path)) == {"a.py", "inner/b.py", "inner/.gitignore"}
+
+
+def test_codesaveignore_leaves_out_more(tree, tmp_path):
+    folder = tree({".codesaveignore": "notes/\n*.csv\n", "notes/a.md": "", "d/x.csv": "", "a.py": ""})
+
+    assert names(save(folder, tmp_path)) == {".codesaveignore", "a.py"}
+
+
+def test_empty_folders_survive(tree, tmp_path):
+    folder = tree({"a.py": ""})
+    (folder / "logs/deep").mkdir(parents=True)
+
+    with zipfile.ZipFile(save(folder, tmp_path)) as archive:
+        assert {"logs/", "logs/deep/"} <= set(archive.namelist())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed_and_loops_and_dangling_ones_reported(tree, tmp_path):
+    folder = tree({"src/a.py": "a = 1\n"})
+    outside = tree({"mod.py": "b = 2\n"}, name="outside")
+    (folder / "file_link.py").symlink_to("src/a.py")
+    (folder / "lib").symlink_to(outside)
+    (folder / "src/loop").symlink_to(folder)
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "self").symlink_to("self")
+
+    snapshot = save(folder, tmp_path)
+
+    assert names(snapshot) == {"src/a.py", "file_link.py", "lib/mod.py"}
+    assert {skipped.name for skipped in snapshot.left_out} == {"src/loop", "dangling", "self"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+def test_pipes_and_odd_names_are_reported(tree, tmp_path):
+    folder = tree({"a.py": "", "back\\slash.txt": "", "C:x.txt": ""})
+    os.mkfifo(folder / "pipe")
+    with open(os.fsencode(folder) + b"/bad\xff.txt", "wb"):
+        pass
+
+    snapshot = save(folder, tmp_path)
+
+    assert names(snapshot) == {"a.py"}
+    reported = {skipped.name for skipped in snapshot.left_out}
+    assert reported == {"pipe", "back\\slash.txt", "C:x.txt", "bad\\udcff.txt"}
+
+
+def test_times_before_1980_are_no_problem(tree, tmp_path):
+    folder = tree({"a.py": ""})
+    os.utime(folder / "a.py", (0, 0))
+
+    assert names(save(folder, tmp_path)) == {"a.py"}
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="everything is readable for root"
+)
+def test_an_unreadable_file_is_reported(tree, tmp_path):
+    folder = tree({"a.py": "", "locked.py": ""})
+    (folder / "locked.py").chmod(0)
+
+    snapshot = save(folder, tmp_path)
+
+    assert [skipped.name for skipped in snapshot.left_out] == ["locked.py"]
+
+
+def test_a_file_that_fails_while_it_is_streamed_is_not_in_the_zip(tmp_path):
+    from codesave._zipwriter import ZipWriter
+
+    def chunks():
+        yield b"some"
+        raise OSError("disk")
+
+    with (tmp_path / "a.zip").open("w+b") as file:
+        writer = ZipWriter(file)
+        with pytest.raises(OSError, match="disk"):
+            writer.add_stream("a.bin", chunks(), 6)
+        writer.add_stream("b.bin", [b"whole"], 6)
+        writer.finish()
+
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist() == ["b.bin"]
+        assert archive.testzip() is None
+
+
+def test_names_that_differ_by_case_only_are_reported(tree, tmp_path):
+    folder = tree({"Makefile": "", "Src/a.py": "", "b.py": ""})
+    if (folder / "makefile").exists():
+        pytest.skip("the file system knows no case")
+    (folder / "makefile").write_text("")
+
+    snapshot = save(folder, tmp_path)
+
+    assert names(snapshot) == {"Makefile", "Src/a.py", "b.py"}
+    assert [skipped.name for skipped in snapshot.left_out] == ["makefile"]
+
+
+def test_the_users_own_main_and_packages_files_are_kept(tree, tmp_path, python):
+    folder = tree({"__main__.py": "print('mine')\n", "packages.txt": "mine\n"})
+
+    snapshot = save(folder, tmp_path)
+
+    assert python(str(snapshot.path)).strip() == "mine"
+    with zipfile.ZipFile(snapshot) as archive:
+        assert archive.read("packages.txt") == b"mine\n"
+
+
+def test_an_unpacked_zip_saves_to_the_same_bytes(tree, tmp_path):
+    snapshot = save(tree({"src/a.py": "a = 1\n", ".codesaveignore": "x\n"}), tmp_path)
+    with zipfile.ZipFile(snapshot) as archive:
+        archive.extractall(tmp_path / "there")
+
+    again = checkpoint(tmp_path / "there", tmp_path / "again.zip", verbose=False)
+
+    with zipfile.ZipFile(snapshot) as one, zipfile.ZipFile(again) as two:
+        members = [{m.filename: archive.read(m) for m in archive.infolist()} for archive in (one, two)]
+    assert members[0] == members[1]
+
+
+def test_py_only_and_patterns_and_filters(tree, tmp_path):
+    folder = tree(dict.fromkeys(("a.py", "b.txt", "tests/c.py", "old_x.py", "d.ipynb"), ""))
+
+    assert names(save(folder, tmp_path, py_only=True)) == {"a.py", "tests/c.py", "old_x.py"}
+    assert names(save(folder, tmp_path, ignore_patterns=["tests", "*.ipynb"])) == {
+        "a.py",
+        "b.txt",
+        "old_x.py",
+    }
+
+    def no_old(folder, names):
+        return [name for name in names if name.startswith("old_")]
+
+    assert "old_x.py" not in names(save(folder, tmp_path, ignore=[no_old]))
+
+
+def test_extra_libraries_lie_beside_the_folders_own_code(tree, tmp_path):
+    folder = tree({"train.py": "import mylib, single, third\n"})
+    library = tree({"mylib/__init__.py": "", "setup.py": ""}, name="repo") / "mylib"
+    single = tree({"single.py": ""}, name="one") / "single.py"
+    path = tree({"third/__init__.py": "", "data/x.txt": ""}, name="path")
+
+    snapshot = save(
+        folder, tmp_path, extra_libraries=[library, single], extra_pythonpath=[path]
+    )
+
+    assert names(snapshot) == {
+        "train.py",
+        "mylib/__init__.py",
+        "single.py",
+        "third/__init__.py",
+    }
+
+
+def test_the_folders_own_file_wins_over_an_extra_one(tree, tmp_path):
+    folder = tree({"utils.py": "mine = 1\n"})
+    other = tree({"utils.py": "theirs = 1\n"}, name="other") / "utils.py"
+
+    snapshot = save(folder, tmp_path, extra_libraries=[other])
+
+    with zipfile.ZipFile(snapshot) as archive:
+        assert archive.read("utils.py") == b"mine = 1\n"
+    assert [skipped.name for skipped in snapshot.left_out] == ["utils.py"]
+
+
+def test_only_libraries_can_be_saved(tree, tmp_path):
+    library = tree({"mylib/__init__.py": ""}) / "mylib"
+
+    assert names(save(None, tmp_path, extra_libraries=[library])) == {"mylib/__init__.py"}
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(NotAFolderError, match="'nowhere' is not a folder"):
+        checkpoint("nowhere", tmp_path / "o.zip")
+    assert not (tmp_path / "o.zip").exists()
+
+
+def test_the_output_is_the_name_given(tree, tmp_path):
+    folder = tree({"a.py": ""})
+
+    snapshot = checkpoint(folder, tmp_path / "new/o.zip", verbose=False)
+
+    assert snapshot.path == tmp_path / "new/o.zip"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["o.zip"]
+
+
+def test_executable_files_stay_executable(tree, tmp_path):
+    folder = tree({"run.sh": "", "a.py": ""})
+    (folder / "run.sh").chmod(0o755)
+
+    with zipfile.ZipFile(save(folder, tmp_path)) as archive:
+        assert archive.getinfo("run.sh").external_attr >> 16 == 0o100755
+        assert archive.getinfo("a.py").external_attr >> 16 == 0o100644
+
+
+def test_the_snapshot_tells_what_went_in(tree, tmp_path):
+    snapshot = save(tree({"a.py": "123", "b.py": "1", ".env": ""}), tmp_path)
+
+    assert (snapshot.files, snapshot.size) == (2, 4)
+    assert snapshot.largest == (("a.py", 3), ("b.py", 1))
+    assert "biggest: a.py (3), b.py (1)" in snapshot.summary()
+    assert "left out: .env looks like a secret" in snapshot.summary()
+    assert snapshot.digest.startswith("sha256:")
