@@ -29,7 +29,9 @@ def main(run: Path) -> int:
     with UniqueCodebase(run / "code.zip") as code:
         quickstart = code.import_module("quickstart")
         print(f"code         {quickstart.FitDigits.__qualname__} imported from code.zip")
-        args = quickstart.FitDigitsArgs(**json.loads((run / "args.json").read_text()))
+        saved = json.loads((run / "args.json").read_text("utf-8"))
+        values = {name: value for name, value in saved.items() if not name.startswith("__")}
+        args = quickstart.FitDigitsArgs(**values)
 
         training = quickstart.Training(args)
         model = quickstart.DigitNet.load(run / "best_model.pth")
