@@ -249,8 +249,7 @@ def _dict(value: dict[Any, Any], walk: Walk) -> bytes:
                 parts.append(walk.encode(key) + walk.encode(item))
             parts.sort()
     except UndigestableError as error:
-        shown = repr(key)
-        error.prepend(f"[{shown if len(shown) <= 80 else shown[:79] + '…'}]")  # noqa: PLR2004
+        error.prepend(f"[{_shown(key)}]")
         raise
     return walk.leave(value, b"{%b}" % b"".join(parts))
 
@@ -267,7 +266,21 @@ def _sorted(value: set[Any] | frozenset[Any], walk: Walk) -> bytes:
     if all_str(value):
         # Strings sort several times faster than their encodings.
         return b"".join([encode_str(item, walk) for item in sorted(value)])
-    return b"".join(sorted([walk.encode(item) for item in value]))
+    parts: list[bytes] = []
+    item = None
+    try:
+        for item in value:
+            parts.append(walk.encode(item))
+    except UndigestableError as error:
+        error.prepend(f"{{{_shown(item)}}}")
+        raise
+    parts.sort()
+    return b"".join(parts)
+
+
+def _shown(item: object) -> str:
+    text = repr(item)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004
 
 
 def all_str(items: Iterable[Any]) -> bool:

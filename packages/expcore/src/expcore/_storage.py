@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
@@ -11,6 +10,7 @@ from expcore._atomic import open_atomic
 from expcore.errors import IntegrityError, KeyNotFound
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from typing_extensions import Buffer

@@ -1,0 +1,138 @@
+"""torch: tensors by class, dtype, shape, device type and bytes; modules by class and state."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from expcore._encoders_objects import class_name
+from expcore.errors import UndigestableError
+
+if TYPE_CHECKING:
+    from expcore._canonical import Encoder, Walk
+
+INLINE_BYTES = 256
+
+
+def _tensor(value: Any, walk: Walk) -> bytes:
+    parts: list[Any] = [
+        class_name(type(value)), value.dtype, tuple(value.shape), value.device.type,
+        value.requires_grad, str(value.layout),
+    ]  # fmt: skip
+    encoded = [walk.encode(part) for part in parts]
+    return walk.join("tensor", [*encoded, _content(value.detach(), walk)])
+
+
+def _content(value: Any, walk: Walk) -> bytes:
+    if value.device.type == "meta":
+        return walk.object("meta")
+    if value.is_nested:
+        return walk.join("nested", [_tensor(part, walk) for part in value.unbind()])
+    if value.layout == torch.sparse_coo:
+        value = value.coalesce()
+        return walk.object("coo", value.indices(), value.values())
+    if value.layout in {torch.sparse_csr, torch.sparse_bsr}:
+        return walk.object("csr", value.crow_indices(), value.col_indices(), value.values())
+    if value.layout in {torch.sparse_csc, torch.sparse_bsc}:
+        return walk.object("csc", value.ccol_indices(), value.row_indices(), value.values())
+    if value.layout != torch.strided:
+        raise UndigestableError("", class_name(type(value)), "convert it with to_dense() first")
+    if value.is_quantized:
+        return _quantized(value, walk)
+    return _dense(value, walk)
+
+
+def _quantized(value: Any, walk: Walk) -> bytes:
+    scheme = value.qscheme()
+    if scheme in {torch.per_tensor_affine, torch.per_tensor_symmetric}:
+        parts: tuple[Any, ...] = (value.q_scale(), value.q_zero_point())
+    else:
+        parts = (
+            value.q_per_channel_scales(),
+            value.q_per_channel_zero_points(),
+            value.q_per_channel_axis(),
+        )
+    return walk.object("quantized", str(scheme), value.int_repr(), *parts)
+
+
+def _dense(value: Any, walk: Walk) -> bytes:
+    value = value.resolve_conj().resolve_neg().cpu().contiguous()
+    if value.is_floating_point() or value.is_complex():
+        # The maximum of numbers with a NaN among them is one: no copy where there is none.
+        real = torch.view_as_real(value) if value.is_complex() else value
+        nan = _isnan(real)
+        if nan is not None:
+            real = real.masked_fill(nan, float("nan"))
+            value = torch.view_as_complex(real) if value.is_complex() else real
+    size = value.numel() * value.element_size()
+    # A view of the memory itself: torch may be there without numpy.
+    memory = (ctypes.c_char * size).from_address(value.data_ptr()) if size else b""
+    data = memoryview(memory).cast("B")
+    if size <= INLINE_BYTES:
+        return walk.encode(bytes(data))
+    hasher = walk.hasher()
+    hasher.update(data)
+    return walk.encode(hasher.digest())
+
+
+def _isnan(value: Any) -> Any:
+    """Return where the NaNs are, or None if there are none."""
+    if not value.numel():
+        return None
+    if value.element_size() < 2:  # noqa: PLR2004 -- eight-bit floats have no arithmetic
+        value = value.to(torch.float32)
+    if not bool(torch.isnan(value.max())):
+        return None
+    return torch.isnan(value)
+
+
+def _module(value: Any, walk: Walk) -> bytes:
+    known = walk.enter(value)
+    if known is not None:
+        return known
+    own = vars(value)
+    # Of a module's own tables only those that hold something: their number depends on torch.
+    state = {
+        name: part
+        for name, part in own.items()
+        if not (name.startswith("_") and isinstance(part, (dict, set)) and not part)
+        and name not in {"_is_full_backward_hook", "_compiled_call_impl"}
+    }
+    for name in ("_parameters", "_buffers", "_modules"):
+        state[name] = dict(own.get(name, {}))
+    order = list(state["_modules"])
+    name = class_name(type(value))
+    return walk.leave(value, walk.join("module", [
+        walk.encode(name), walk.encode(order), _attributes(state, walk)
+    ]))  # fmt: skip
+
+
+def _attributes(state: dict[str, Any], walk: Walk) -> bytes:
+    # Errors name submodules as Python does: `model.0.lock`, not `model._modules['0'].lock`.
+    parts = [
+        walk.encode(f"{table}{'+' if state[table] else ''}") + walk.attributes(state.pop(table))
+        for table in ("_parameters", "_buffers", "_modules")
+    ]
+    return walk.join("state", [*parts, walk.attributes(state)])
+
+
+def _by_repr(value: Any, walk: Walk) -> bytes:
+    return walk.object(class_name(type(value)), str(value))
+
+
+def _generator(value: Any, walk: Walk) -> bytes:
+    return walk.object("torch.Generator", value.device.type, value.get_state())
+
+
+ENCODERS: dict[type, Encoder] = {
+    torch.Tensor: _tensor,
+    torch.nn.Module: _module,
+    torch.dtype: _by_repr,
+    torch.layout: _by_repr,
+    torch.memory_format: _by_repr,
+    torch.qscheme: _by_repr,
+    torch.device: _by_repr,
+    torch.Generator: _generator,
+}

@@ -1,0 +1,276 @@
+"""The same as ``battery.py`` for values of numpy, torch, pandas, polars, jax and attrs.
+
+A name starts with the packages it needs.
+"""
+# One pair to a line reads best here.
+# ruff: noqa: E501, PLC3002
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def np_() -> Any:
+    import numpy
+
+    return numpy
+
+
+def numpy(make: Any) -> Any:
+    return lambda: make(np_())
+
+
+def torch(make: Any) -> Any:
+    def made() -> Any:
+        import torch
+
+        return make(torch)
+
+    return made
+
+
+def pandas(make: Any) -> Any:
+    def made() -> Any:
+        import pandas
+
+        return make(pandas)
+
+    return made
+
+
+def polars(make: Any) -> Any:
+    def made() -> Any:
+        import polars
+
+        return make(polars)
+
+    return made
+
+
+def jax(make: Any) -> Any:
+    def made() -> Any:
+        import jax
+
+        return make(jax)
+
+    return made
+
+
+def attrs(make: Any) -> Any:
+    def made() -> Any:
+        import attrs
+
+        return make(attrs.make_class("Point", ["x", "y"]), attrs)
+
+    return made
+
+
+def padded(np: Any, junk: int) -> Any:
+    dtype = np.dtype([("a", "u1"), ("b", "<i4")], align=True)
+    array = np.frombuffer(bytes([junk]) * dtype.itemsize * 2, dtype).copy()
+    array["a"], array["b"] = [1, 2], [3, 4]
+    return array
+
+
+def long_doubles(np: Any, junk: int) -> Any:
+    array = np.frombuffer(bytes([junk]) * 64, np.longdouble).copy()
+    for i in range(4):
+        array[i] = np.longdouble(i)
+    return array
+
+
+def masked(np: Any, hidden: float) -> Any:
+    return np.ma.masked_array([1.0, hidden, 3.0], [False, True, False])
+
+
+def mapped(np: Any) -> Any:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        np.arange(100.0).tofile(file)
+    return np.memmap(file.name, mode="r", dtype=float)
+
+
+def big(np: Any, **nan: Any) -> Any:
+    array = np.zeros(2_000_000)
+    array[1_234_567] = nan.get("value", np.nan)
+    return array
+
+
+def linear(torch: Any, seed: int = 0, **options: Any) -> Any:
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(3, 40, **options), torch.nn.Dropout(0.1))
+
+
+def trained(module: Any) -> Any:
+    module(__import__("torch").ones(1, 3)).sum().backward()
+    return module
+
+
+def frame(pd: Any) -> Any:
+    return pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": [0.5, float("nan"), 1.5]})
+
+
+EQUAL: dict[str, Any] = {
+    "numpy: order": numpy(lambda np: (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)))),
+    "numpy: order, large": numpy(lambda np: (np.arange(10**6).reshape(1000, -1) * 1.0, np.asfortranarray(np.arange(10**6).reshape(1000, -1) * 1.0))),
+    "numpy: strides": numpy(lambda np: (np.arange(10)[::2], np.array([0, 2, 4, 6, 8]))),
+    "numpy: negative strides": numpy(lambda np: (np.arange(5)[::-1], np.array([4, 3, 2, 1, 0]))),
+    "numpy: broadcast": numpy(lambda np: (np.broadcast_to(np.ones(3), (2, 3)), np.ones((2, 3)))),
+    "numpy: read-only": numpy(lambda np: ((lambda a: (a.setflags(write=False), a)[1])(np.ones(3)), np.ones(3))),
+    "numpy: unaligned": numpy(lambda np: (np.frombuffer(b"x" + np.arange(3).tobytes(), int, offset=1), np.arange(3))),
+    "numpy: nan": numpy(lambda np: (np.array([np.nan, 1]), np.array([-np.nan, 1]))),
+    "numpy: nan, large": numpy(lambda np: (np.full(10**5, np.nan), np.full(10**5, -np.nan))),
+    "numpy: nan, very large": numpy(lambda np: (big(np), big(np, value=-np.nan))),
+    "numpy: nan, float16": numpy(lambda np: (np.full(9, np.nan, "f2"), np.full(9, -np.nan, "f2"))),
+    "numpy: nan, complex": numpy(lambda np: (np.array([complex(np.nan, 1)] * 50), np.array([complex(-np.nan, 1)] * 50))),
+    "numpy: nan, scalar": numpy(lambda np: (np.float32(np.nan), -np.float32(np.nan))),
+    "numpy: padding": numpy(lambda np: (padded(np, 0), padded(np, 255))),
+    "numpy: padding of long doubles": numpy(lambda np: (long_doubles(np, 0), long_doubles(np, 255))),
+    "numpy: memmap": numpy(lambda np: (mapped(np), np.arange(100.0))),
+    "numpy: objects": numpy(lambda np: (np.array([{"a": 1, "b": 2}, None]), np.array([{"b": 2, "a": 1}, None]))),
+    "numpy: masked": numpy(lambda np: (masked(np, 2.0), masked(np, 9.0))),
+    "numpy: masked, no mask": numpy(lambda np: (np.ma.masked_array([1]), np.ma.masked_array([1], [False]))),
+    "numpy: datetime": numpy(lambda np: (np.array(["2024-01-01"], "M8[D]"), np.array([19723], "M8[D]"))),
+    "numpy: strings": numpy(lambda np: (np.array(["a", "b"]), np.array(["a", "bb"]).astype("U1"))),
+    "numpy: c type": numpy(lambda np: (np.zeros(3, np.int64), np.zeros(3, np.longlong))),
+    "numpy: dtype": numpy(lambda np: (np.dtype("f8"), np.dtype(float))),
+    "numpy: generator": numpy(lambda np: (np.random.default_rng(0), np.random.default_rng(0))),
+    "numpy: random state": numpy(lambda np: (np.random.RandomState(0), np.random.RandomState(0))),
+    "numpy: ufunc": numpy(lambda np: (np.add, np.add)),
+    "numpy: function": numpy(lambda np: (np.mean, np.mean)),
+    "numpy: empty": numpy(lambda np: (np.zeros((0, 3)), np.empty((0, 3)))),
+    "torch: strides": torch(lambda t: (t.arange(6).reshape(2, 3).t(), t.tensor([[0, 3], [1, 4], [2, 5]]))),
+    "torch: storage": torch(lambda t: (t.arange(9)[3:5], t.tensor([3, 4]))),
+    "torch: bfloat16": torch(lambda t: (t.ones(300, dtype=t.bfloat16), t.ones(300).bfloat16())),
+    "torch: nan": torch(lambda t: (t.full((9,), float("nan")), -t.full((9,), float("nan")))),
+    "torch: nan, bfloat16": torch(lambda t: (t.full((9,), float("nan")).bfloat16(), -t.full((9,), float("nan")).bfloat16())),
+    "torch: conjugate": torch(lambda t: (t.tensor([1 + 2j]).conj(), t.tensor([1 - 2j]))),
+    "torch: parameter": torch(lambda t: (t.nn.Parameter(t.ones(3)), t.nn.Parameter(t.ones(3)))),
+    "torch: sparse": torch(lambda t: (t.eye(3).to_sparse(), t.eye(3).to_sparse().t())),
+    "torch: module": torch(lambda t: (linear(t), linear(t))),
+    "torch: module, gradients": torch(lambda t: (linear(t), trained(linear(t)))),
+    "torch: dtype": torch(lambda t: (t.float32, t.float)),
+    "torch: device": torch(lambda t: (t.device("cpu"), t.device(type="cpu"))),
+    "torch: size": torch(lambda t: (t.ones(2, 3).shape, t.Size([2, 3]))),
+    "torch: state dict": torch(lambda t: (linear(t).state_dict(), linear(t).state_dict())),
+    "torch: optimizer": torch(lambda t: (t.optim.Adam(linear(t).parameters()), t.optim.Adam(linear(t).parameters()))),
+    "torch: generator": torch(lambda t: (t.Generator().manual_seed(1), t.Generator().manual_seed(1))),
+    "pandas: frame": pandas(lambda pd: (frame(pd), frame(pd).copy())),
+    "pandas: blocks": pandas(lambda pd: (pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"a": [1]}).assign(b=2))),
+    "pandas: range index": pandas(lambda pd: (pd.Series([1, 2]), pd.Series([1, 2], index=pd.Index([0, 1])))),
+    "pandas: nan": pandas(lambda pd: (pd.Series([float("nan")]), pd.Series([-float("nan")]))),
+    "pandas: nullable": pandas(lambda pd: (pd.array([1, None], "Int64"), pd.array([1, pd.NA], "Int64"))),
+    "pandas: categories": pandas(lambda pd: (pd.Categorical(["a", "b"]), pd.Categorical.from_codes([0, 1], ["a", "b"]))),
+    "pandas: timestamps": pandas(lambda pd: (pd.Timestamp("2024-01-01"), pd.Timestamp(2024, 1, 1))),
+    "pandas: multi index": pandas(lambda pd: (pd.MultiIndex.from_product([[1, 2], ["a", "b"]]), pd.MultiIndex.from_tuples([(1, "a"), (1, "b"), (2, "a"), (2, "b")]))),
+    "pandas: strings": pandas(lambda pd: (pd.Series(["a", None], dtype="string"), pd.Series(["a", pd.NA], dtype="string"))),
+    "polars: frame": polars(lambda pl: (pl.DataFrame({"a": [1, None], "b": ["x", "y"]}), pl.DataFrame({"a": [1, None], "b": ["x", "y"]}))),
+    "polars: chunks": polars(lambda pl: (pl.concat([pl.Series([1]), pl.Series([2])], rechunk=False), pl.Series([1, 2]))),
+    "polars: categories": polars(lambda pl: (pl.Series(["b", "a"], dtype=pl.Categorical), pl.Series(["a", "b", "a"], dtype=pl.Categorical)[1:])),
+    "polars: nested": polars(lambda pl: (pl.Series([[1, 2], None]), pl.Series([[1, 2], None]))),
+    "jax: array": jax(lambda jax: (jax.numpy.arange(5.0), jax.numpy.array([0.0, 1, 2, 3, 4]))),
+    "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(1))),
+    "attrs: object": attrs(lambda Point, _: (Point(1, 2), Point(1, y=2))),
+}  # fmt: skip
+
+DIFFER: dict[str, Any] = {
+    "numpy: dtype": numpy(lambda np: (np.zeros(3, "i4"), np.zeros(3, "f4"))),
+    "numpy: width": numpy(lambda np: (np.zeros(4, "i4"), np.zeros(4, "i8"))),
+    "numpy: signed": numpy(lambda np: (np.zeros(4, "i4"), np.zeros(4, "u4"))),
+    "numpy: byte order": numpy(lambda np: (np.arange(3, dtype="<i4"), np.arange(3, dtype=">i4"))),
+    "numpy: shape": numpy(lambda np: (np.zeros((2, 3)), np.zeros((3, 2)))),
+    "numpy: shape of nothing": numpy(lambda np: (np.zeros((0, 3)), np.zeros((3, 0)))),
+    "numpy: dimension": numpy(lambda np: (np.zeros(6), np.zeros((1, 6)))),
+    "numpy: transposed": numpy(lambda np: (np.arange(4).reshape(2, 2), np.arange(4).reshape(2, 2).T)),
+    "numpy: list": numpy(lambda np: (np.array([1, 2]), [1, 2])),
+    "numpy: scalar": numpy(lambda np: (np.int64(1), 1)),
+    "numpy: float scalar": numpy(lambda np: (np.float64(1), 1.0)),
+    "numpy: scalar width": numpy(lambda np: (np.int64(1), np.int32(1))),
+    "numpy: scalar array": numpy(lambda np: (np.float64(1), np.array(1.0))),
+    "numpy: bool": numpy(lambda np: (np.True_, True)),
+    "numpy: str": numpy(lambda np: (np.str_("a"), "a")),
+    "numpy: bytes": numpy(lambda np: (np.bytes_(b"a"), b"a")),
+    "numpy: negative zero": numpy(lambda np: (np.array([0.0]), np.array([-0.0]))),
+    "numpy: negative zero, large": numpy(lambda np: (np.zeros(10**5), -np.zeros(10**5))),
+    "numpy: last value": numpy(lambda np: (big(np, value=1.0), big(np, value=2.0))),
+    "numpy: nan place": numpy(lambda np: (np.array([np.nan, 1]), np.array([1, np.nan]))),
+    "numpy: nan number": numpy(lambda np: (big(np), big(np, value=0.0))),
+    "numpy: real complex": numpy(lambda np: (np.ones(3), np.ones(3, complex))),
+    "numpy: datetime unit": numpy(lambda np: (np.zeros(1, "M8[D]"), np.zeros(1, "M8[s]"))),
+    "numpy: datetime timedelta": numpy(lambda np: (np.zeros(1, "M8[s]"), np.zeros(1, "m8[s]"))),
+    "numpy: string width": numpy(lambda np: (np.array(["a"], "U1"), np.array(["a"], "U2"))),
+    "numpy: string bytes": numpy(lambda np: (np.array(["a"]), np.array([b"a"]))),
+    "numpy: fields": numpy(lambda np: (np.zeros(1, [("a", "i4")]), np.zeros(1, [("b", "i4")]))),
+    "numpy: fields, value": numpy(lambda np: (np.zeros(1, [("a", "i4")]), np.ones(1, [("a", "i4")]))),
+    "numpy: objects": numpy(lambda np: (np.array([1, None]), np.array([1.0, None]))),
+    "numpy: objects, numbers": numpy(lambda np: (np.array([1], object), np.array([1]))),
+    "numpy: mask": numpy(lambda np: (np.ma.masked_array([1, 2], [0, 1]), np.ma.masked_array([1, 2], [1, 0]))),
+    "numpy: masked, value": numpy(lambda np: (masked(np, 1.0), np.ma.masked_array([1.0, 1.0, 4.0], [0, 1, 0]))),
+    "numpy: masked, plain": numpy(lambda np: (np.ma.masked_array([1]), np.array([1]))),
+    "numpy: matrix": numpy(lambda np: (np.ones((2, 2)).view(np.recarray), np.ones((2, 2)))),
+    "numpy: generator": numpy(lambda np: (np.random.default_rng(0), np.random.default_rng(1))),
+    "numpy: ufunc": numpy(lambda np: (np.add, np.subtract)),
+    "numpy: dtype, str": numpy(lambda np: (np.dtype("f8"), "f8")),
+    "numpy: bytes of an array": numpy(lambda np: (np.zeros(2, "u1"), b"\0\0")),
+    "torch: dtype": torch(lambda t: (t.zeros(3), t.zeros(3).double())),
+    "torch: half": torch(lambda t: (t.zeros(3).half(), t.zeros(3).bfloat16())),
+    "torch: shape": torch(lambda t: (t.zeros(2, 3), t.zeros(3, 2))),
+    "torch: value": torch(lambda t: (t.zeros(300), t.ones(300))),
+    "torch: value, bfloat16": torch(lambda t: (t.zeros(300).bfloat16(), t.ones(300).bfloat16())),
+    "torch: parameter": torch(lambda t: (t.nn.Parameter(t.ones(3)), t.ones(3, requires_grad=True))),
+    "torch: requires grad": torch(lambda t: (t.ones(3), t.ones(3, requires_grad=True))),
+    "torch: negative zero": torch(lambda t: (t.zeros(3), -t.zeros(3))),
+    "torch: sparse": torch(lambda t: (t.eye(3), t.eye(3).to_sparse())),
+    "torch: sparse value": torch(lambda t: (t.eye(3).to_sparse(), (2 * t.eye(3)).to_sparse())),
+    "torch: sparse layout": torch(lambda t: (t.eye(3).to_sparse(), t.eye(3).to_sparse_coo().to_dense().to_sparse(1))),
+    "torch: meta": torch(lambda t: (t.empty(3, device="meta"), t.empty(4, device="meta"))),
+    "torch: meta, zero": torch(lambda t: (t.empty(3, device="meta"), t.zeros(3))),
+    "torch, numpy: array": torch(lambda t: (t.ones(3), t.ones(3).numpy())),
+    "torch: scalar": torch(lambda t: (t.tensor(1.0), 1.0)),
+    "torch: module, weights": torch(lambda t: (linear(t), linear(t, seed=1))),
+    "torch: module, mode": torch(lambda t: (linear(t), linear(t).eval())),
+    "torch: module, bias": torch(lambda t: (t.nn.Linear(2, 2, bias=False), t.nn.Linear(2, 2))),
+    "torch: module, option": torch(lambda t: (t.nn.Dropout(0.1), t.nn.Dropout(0.2))),
+    "torch: module, class": torch(lambda t: (t.nn.ReLU(), t.nn.Tanh())),
+    "torch: module, order": torch(lambda t: (t.nn.ModuleDict({"a": t.nn.ReLU(), "b": t.nn.ReLU()}), t.nn.ModuleDict({"b": t.nn.ReLU(), "a": t.nn.ReLU()}))),
+    "torch: module, frozen": torch(lambda t: (linear(t), linear(t).requires_grad_(False))),
+    "torch: dtype, str": torch(lambda t: (t.float32, "torch.float32")),
+    "torch: size": torch(lambda t: (t.Size([2]), (2,))),
+    "torch: generator": torch(lambda t: (t.Generator().manual_seed(1), t.Generator().manual_seed(2))),
+    "pandas: value": pandas(lambda pd: (pd.Series([1, 2]), pd.Series([1, 3]))),
+    "pandas: dtype": pandas(lambda pd: (pd.Series([1, 2]), pd.Series([1.0, 2.0]))),
+    "pandas: nullable": pandas(lambda pd: (pd.Series([1, 2]), pd.Series([1, 2], dtype="Int64"))),
+    "pandas: nullable value": pandas(lambda pd: (pd.Series([1, None], dtype="Int64"), pd.Series([2, None], dtype="Int64"))),
+    "pandas: name": pandas(lambda pd: (pd.Series([1], name="a"), pd.Series([1], name="b"))),
+    "pandas: index": pandas(lambda pd: (pd.Series([1], index=["a"]), pd.Series([1], index=["b"]))),
+    "pandas: index name": pandas(lambda pd: (pd.Index([1], name="a"), pd.Index([1]))),
+    "pandas: columns": pandas(lambda pd: (pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]}))),
+    "pandas: column order": pandas(lambda pd: (pd.DataFrame({"a": [1], "b": [1]}), pd.DataFrame({"b": [1], "a": [1]}))),
+    "pandas: row order": pandas(lambda pd: (frame(pd), frame(pd)[::-1])),
+    "pandas: frame series": pandas(lambda pd: (pd.Series([1], name="a"), pd.DataFrame({"a": [1]}))),
+    "pandas: categories": pandas(lambda pd: (pd.Categorical(["a"]), pd.Categorical(["a"], ["a", "b"]))),
+    "pandas: ordered": pandas(lambda pd: (pd.Categorical(["a"]), pd.Categorical(["a"], ordered=True))),
+    "pandas: category object": pandas(lambda pd: (pd.Series(["a"]), pd.Series(["a"], dtype="category"))),
+    "pandas: zone": pandas(lambda pd: (pd.Series(pd.to_datetime(["2024"])), pd.Series(pd.to_datetime(["2024"]).tz_localize("UTC")))),
+    "pandas: timestamp": pandas(lambda pd: (pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02"))),
+    "pandas: period": pandas(lambda pd: (pd.Period("2024", "M"), pd.Period("2024", "Y"))),
+    "pandas: missing": pandas(lambda pd: (pd.NA, pd.NaT)),
+    "pandas: missing none": pandas(lambda pd: (pd.NA, None)),
+    "polars: dtype": polars(lambda pl: (pl.Series([1]), pl.Series([1.0]))),
+    "polars: null": polars(lambda pl: (pl.Series([1, None]), pl.Series([1, 0]))),
+    "polars: null place": polars(lambda pl: (pl.Series([1, None]), pl.Series([None, 1]))),
+    "polars: name": polars(lambda pl: (pl.Series("a", [1]), pl.Series("b", [1]))),
+    "polars: frame": polars(lambda pl: (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [2]}))),
+    "polars: column order": polars(lambda pl: (pl.DataFrame({"a": [1], "b": [1]}), pl.DataFrame({"b": [1], "a": [1]}))),
+    "polars: string": polars(lambda pl: (pl.Series(["a"]), pl.Series(["a"], dtype=pl.Categorical))),
+    "polars, pandas: frames": polars(lambda pl: (pl.DataFrame({"a": [1]}), __import__("pandas").DataFrame({"a": [1]}))),
+    "jax: dtype": jax(lambda jax: (jax.numpy.arange(3), jax.numpy.arange(3.0))),
+    "jax: value": jax(lambda jax: (jax.numpy.arange(3), jax.numpy.arange(3) + 1)),
+    "jax: bfloat16": jax(lambda jax: (jax.numpy.ones(3, "bfloat16"), jax.numpy.ones(3, "float16"))),
+    "jax, numpy: array": jax(lambda jax: (jax.numpy.ones(3, "float32"), np_().ones(3, "float32"))),
+    "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(2))),
+    "jax: key, data": jax(lambda jax: (jax.random.key(1), jax.random.key_data(jax.random.key(1)))),
+    "attrs: value": attrs(lambda Point, _: (Point(1, 2), Point(1, 3))),
+    "attrs: class": attrs(lambda Point, attrs: (Point(1, 2), attrs.make_class("Place", ["x", "y"])(1, 2))),
+}  # fmt: skip
