@@ -43,7 +43,7 @@ def _load() -> pluggy.PluginManager:
             continue
         try:
             manager.register(entry.load(), name=entry.name)
-        except Exception as error:  # whatever it is, the run goes on
+        except (Exception, SystemExit) as error:  # whatever it is, the run goes on
             if manager.has_plugin(entry.name):  # registered, then found to be invalid
                 manager.unregister(name=entry.name)
             _warn(f"{entry.name!r} ({entry.value}) is left out: it does not load", error)
@@ -60,10 +60,10 @@ def call_plugins(hook: str, **arguments: Any) -> None:
         others = [other for _, other in plugins if other is not plugin]
         try:
             manager.subset_hook_caller(hook, others)(**arguments)
-        except Exception as error:  # whatever it is, the run goes on
+        except (Exception, SystemExit) as error:  # whatever it is, the run goes on
             _warn(f"{name!r} failed in {hook}", error)
 
 
-def _warn(what: str, error: Exception) -> None:
+def _warn(what: str, error: BaseException) -> None:
     text = f"savethat plugin {what}: {type(error).__name__}: {error}"
     warnings.warn(text, SavethatPluginWarning, stacklevel=3)
