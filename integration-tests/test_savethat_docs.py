@@ -56,7 +56,7 @@ def test_every_command_runs_and_prints_what_the_page_shows(project: Path) -> Non
     made += f"savethat.create_node(FitOLS, env_file='savethat.toml', key={key!r}).run()"
     subprocess.run([sys.executable, "-c", made], cwd=project, check=True, capture_output=True)
 
-    for line in "\n".join(blocks("bash")).splitlines():
+    for line in "".join(blocks("bash")).splitlines():
         done = shell(project, line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     for text in blocks("console"):

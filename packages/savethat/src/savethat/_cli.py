@@ -369,3 +369,25 @@ COMMANDS: dict[str, tuple[str, str, Any]] = {
     "upload": ("upload", "Upload a run.", _add_key),
     "setup_b2": ("setup_b2", "Set up B2 credentials.", _add_nothing),
 }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command ``savethat``; the status for the shell."""
+    parser = argparse.ArgumentParser(prog="savethat", description="Make projects that keep runs.")
+    commands = parser.add_subparsers(required=True, metavar="new")
+    new = commands.add_parser("new", help="write a project to start from")
+    new.add_argument("name", help="of the project's package, e.g. my_project")
+    new.add_argument("--folder", type=Path, help="where to write it; by default ./NAME")
+    options = parser.parse_args(argv)
+    from savethat._new import new_project
+
+    folder = options.folder or Path(options.name)
+    try:
+        written = new_project(options.name, folder)
+    except SavethatError as error:
+        print(f"savethat: {error}", file=sys.stderr)
+        return 1
+    for path in written:
+        print(folder / path)
+    print(f"\ncd {folder}; python -m {options.name} nodes")
+    return 0
