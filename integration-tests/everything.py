@@ -33,7 +33,7 @@ def use_all(folder: Path) -> float:
 
         import ckpt
 
-        variables = ckpt.VarCollection({"w": ckpt.Variable(np.arange(3.0))})
+        variables = ckpt.VarCollection({"w": np.arange(3.0)})
         checkpoint = ckpt.Checkpoint(str(folder), keep_ckpts=2, verbose=False)
         for idx in (1, 2, 3):
             checkpoint.save(variables, idx=idx)
