@@ -1,0 +1,91 @@
+"""ckpt with the real objax, in an environment of its own: objax 1.8.0 needs numpy 1 and old jax.
+
+The environment is made once, with ``venv`` and pip, in the checkout's ``.cache``, and holds this
+checkout's expcore and ckpt. What runs there are the files of ``test_ckpt_objax_inside``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from environments import ROOT
+from filelock import FileLock
+
+INSIDE = Path(__file__).parent / "test_ckpt_objax_inside"
+OURS = [ROOT / "packages" / name for name in ("expcore", "ckpt")]
+# six is undeclared there.
+NEEDED = ["objax==1.8.0", "jax==0.4.30", "jaxlib==0.4.30", "numpy<2", "six"]
+TESTING = ["hypothesis", "pytest"]
+LAST = (3, 12)  # the last Python that jaxlib 0.4.30 has wheels for
+
+
+def interpreter() -> str:
+    """A Python that can run objax 1.8.0."""
+    if sys.version_info[:2] <= LAST:
+        return sys.executable
+    beside = Path(sys.base_prefix).parent.glob("3.1[12].*/bin/python")
+    found = [*map(str, beside), shutil.which("python3.12"), shutil.which("python3.11")]
+    for python in filter(None, found):
+        if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return python
+    pytest.skip("no Python 3.11 or 3.12 here, which jaxlib 0.4.30 needs")
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Python of the environment with objax."""
+    base = interpreter()
+    declared = [(package / "pyproject.toml").read_text() for package in OURS]
+    recipe = "\n".join([base, *NEEDED, *TESTING, *declared])
+    home = ROOT / ".cache" / f"objax-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    found = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    home.parent.mkdir(exist_ok=True)
+    with FileLock(home.with_suffix(".lock")):
+        if not (home / "complete").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            editable = [part for package in OURS for part in ("-e", str(package))]
+            for step in (
+                [base, "-m", "venv", home],
+                [found, "-m", "pip", "install", "-q", *NEEDED, *TESTING, *editable],
+            ):
+                done = subprocess.run(step, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    pytest.skip(f"objax cannot be installed here: {done.stderr.strip()[-300:]}")
+            (home / "complete").touch()
+    return found
+
+
+def run(python: Path, cwd: Path, root: Path, *files: Path) -> str:
+    """Run the tests of a folder there, with no configuration but their own; the last line."""
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    config = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", os.devnull]
+    done = subprocess.run(
+        [python, "-m", "pytest", *config, "--rootdir", root, "--confcutdir", root, *files],
+        cwd=cwd,
+        env=env | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
+def test_objaxs_modules_optimizers_and_files_go_both_ways(python, tmp_path) -> None:
+    assert "passed" in run(python, tmp_path, INSIDE, INSIDE / "both_ways.py")
+
+
+def test_every_snippet_of_the_documentation_runs_as_documented(python, tmp_path) -> None:
+    assert "7 passed" in run(python, tmp_path, INSIDE, INSIDE / "documented.py")
+
+
+def test_ckpts_own_tests_pass_with_numpy_1(python, tmp_path) -> None:
+    tests = ROOT / "packages/ckpt/tests"
+
+    assert "passed" in run(python, tmp_path, tests, tests)
