@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import enum
 import inspect
+import sys
 import threading
 import time
 from decimal import Decimal
@@ -325,6 +326,66 @@ def test_an_exception_is_not_cached(load):
     assert module.calls == 2
 
 
+def test_exceptions_of_the_named_types_are_kept_and_raised_again(load):
+    module = load("""
+        calls = []
+        @ptd.persistf(cache_exceptions=(ValueError, KeyError))
+        def f(x):
+            calls.append(x)
+            raise (ValueError if x else OSError)(f"no {x}")
+    """)
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no 1"):
+            module.f(1)
+        with pytest.raises(OSError, match="no 0"):
+            module.f(0)
+    assert module.calls == [1, 0, 0]
+    assert module.f.cache_info()[:3] == (1, 1, 1)
+
+
+HELPERS = """
+def clean(x):
+    return strip(x) + {clean}
+def strip(x):
+    return x + {strip}
+def unused(x):
+    return x + {unused}
+class Scaler:
+    def scale(self, x):
+        return x * {scale}
+"""
+MAIN = """
+import sys
+sys.path.insert(0, {folder!r})
+sys.modules.pop("helpers", None)
+import json
+import helpers
+from helpers import Scaler
+@ptd.persistf(track="closure")
+def f(x):
+    json.dumps(x)
+    return [Scaler().scale(helpers.clean(y)) for y in x]
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"), [("clean", 1), ("strip", 1), ("scale", 1), ("unused", 0)]
+)
+def test_tracked_helpers_count(load, project, monkeypatch, changed, runs):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    values = {"clean": 1, "strip": 2, "scale": 3, "unused": 4}
+    helpers = project / "helpers.py"
+    for more in (0, 0, 100):
+        helpers.write_text(HELPERS.format(**values | {changed: values[changed] + more}))
+        module = load(MAIN.format(folder=str(project)))
+        module.f([1])
+    sys.modules.pop("helpers")
+
+    assert module.f.cache_info().entries == 1 + runs
+
+
 def test_a_result_belongs_to_its_caller(load):
     module = load("""
         @ptd.persistf()
@@ -446,6 +507,9 @@ def test_alt_dirs_are_read_too(load, tmp_path):
         ("ttl='soon'", "seconds above 0"),
         ("lock_granularity='file'", "'call', 'func' or 'global'"),
         ("switch_kwarg='x'", "no parameter of f"),
+        ("track='all'", "'closure', or absent"),
+        ("track='closure', version='1'", "absent when version"),
+        ("cache_exceptions=5", "a subclass of Exception"),
         ("hash_method='md5'", "'pickle' or 'json'"),
     ],
 )

@@ -20,10 +20,12 @@ from persist_to_disk._bucket import Bucket
 from persist_to_disk._call import Binder
 from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
+from persist_to_disk._frames import FLAG_RAISED
 from persist_to_disk._guard import check_folders
 from persist_to_disk._place import function_folder, source_file
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
+from persist_to_disk._track import tracked_digest
 from persist_to_disk._values import DamagedEntryError
 from persist_to_disk.errors import (
     NotCachedError,
@@ -116,7 +118,11 @@ class Memo:
                 found = self._load(where)
                 if found is not MISSING:
                     return found
-            value = self.function(*args, **kwargs)
+            try:
+                value = self.function(*args, **kwargs)
+            except self.options.cache_exceptions as error:
+                self._keep(where, error, FLAG_RAISED)
+                raise
             self._keep(where, value)
             return value
 
@@ -133,7 +139,11 @@ class Memo:
                 found = self._load(where)
                 if found is not MISSING:
                     return found
-            value = await self.function(*args, **kwargs)
+            try:
+                value = await self.function(*args, **kwargs)
+            except self.options.cache_exceptions as error:
+                self._keep(where, error, FLAG_RAISED)
+                raise
             self._keep(where, value)
             return value
 
@@ -211,7 +221,10 @@ class Memo:
             self._code = f"version {self.options.version}"
             return self._code
         try:
-            found = digest(self.function)
+            if self.options.track is None:
+                found = digest(self.function)
+            else:
+                found = tracked_digest(self.function, config.get_project_path(self.directory))
         except UndigestableError as error:
             raise UnkeyableArgumentError(self.title, "the function itself", str(error)) from error
         # What a closure holds may change from call to call.
@@ -282,17 +295,22 @@ class Memo:
                     return self._load(where)
                 self._warn(f"cannot read a stored result back: {error}")
                 continue
+            raised = entry.flags & FLAG_RAISED
+            if raised and not isinstance(value, self.options.cache_exceptions):
+                continue
             if store is not where.store:
-                self._keep(where, value)
+                self._keep(where, value, raised)
             self.hits += 1
             self._tell(store, entry, hit=True)
+            if raised:
+                raise value
             return value
         return MISSING
 
-    def _keep(self, where: Where, value: object) -> None:
+    def _keep(self, where: Where, value: object, flags: int = 0) -> None:
         self.misses += 1
         try:
-            entry = where.store.put(where.key, value)
+            entry = where.store.put(where.key, value, flags)
         except Exception as error:
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from persist_to_disk._switch import Switch
 
 HashMethod: TypeAlias = Literal["pickle", "json"]
+Track: TypeAlias = Literal["closure"]
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -33,6 +34,8 @@ class Options:
     hash_method: HashMethod
     local: bool
     alt_dirs: tuple[Path, ...]
+    cache_exceptions: tuple[type[Exception], ...]
+    track: Track | None
     ttl_s: float | None
     version: str | None
     trust: bool

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from persist_to_disk._config import LockGranularity
-    from persist_to_disk._options import HashMethod
+    from persist_to_disk._options import HashMethod, Track
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -90,6 +90,8 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     hash_size: int | None = None,
     ttl: float | str | None = None,
     version: str | None = None,
+    track: Track | None = None,
+    cache_exceptions: type[Exception] | tuple[type[Exception], ...] = (),
     trust: bool = False,
 ) -> Decorator:
     """Keep a function's results on disk, and look them up instead of computing them again.
@@ -118,6 +120,9 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
         ttl: How long a result counts: seconds, or like ``"12h"`` or ``"1d"``. Default: for ever.
         version: Stands for the function's code, which then does not count: a change of the code
             keeps the results, a change of the version does not.
+        track: ``"closure"``: the code of the project's helper functions that this one calls counts
+            too, and that of those they call.
+        cache_exceptions: Exceptions of these types are kept like results, and raised again.
         trust: Read and write where other users may write too. A pickle can run code: say this
             only if you trust all of them.
 
@@ -147,6 +152,10 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     buckets = hashsize if hashsize is not None else hash_size
     if hash_method not in ("pickle", "json"):
         raise ConfigError("hash_method", hash_method, "'pickle' or 'json'")
+    if track not in (None, "closure"):
+        raise ConfigError("track", track, "'closure', or absent")
+    if track is not None and version is not None:
+        raise ConfigError("track", track, "absent when version stands for the code")
     options = Options(
         hashsize=None if buckets is None else check_hashsize(buckets, "hashsize"),
         skip=_names(skip_kwargs),
@@ -159,6 +168,8 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
         hash_method=hash_method,
         local=local,
         alt_dirs=tuple(Path(os.path.abspath(path)) for path in alt_dirs or ()),  # noqa: PTH100
+        cache_exceptions=_exception_types(cache_exceptions),
+        track=track,
         ttl_s=seconds(freq if ttl is None else ttl, "freq" if ttl is None else "ttl"),
         version=version,
         trust=trust,
@@ -208,6 +219,14 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
     wrapper.is_cached = memo.is_cached
     wrapper.clear = memo.clear
     return cast("Persisted[P, R]", wrapper)
+
+
+def _exception_types(given: Any) -> tuple[type[Exception], ...]:
+    types = cast("tuple[Any, ...]", given if isinstance(given, tuple) else (given,))
+    for kind in types:
+        if not inspect.isclass(kind) or not issubclass(kind, Exception):
+            raise ConfigError("cache_exceptions", kind, "a subclass of Exception, or several")
+    return types
 
 
 def _names(names: Sequence[Any] | None) -> Any:
