@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._capture import build, call, decode_config
+from ._lazy import LazyBuild, assign, wanted_dtype
 from ._match import Match, Selection, match
 from ._plain import Decoder, Undecodable
 from ._read import read
@@ -17,7 +18,7 @@ from ._settings import Settings, settings_of
 from ._state import State, collect, is_lazy
 from ._stored import StoredTensor
 from ._versions import plan
-from .errors import ClassMismatchError, ConfigError, UntrustedError
+from .errors import ClassMismatchError, ConfigError, TorchSaveloadError, UntrustedError
 
 if TYPE_CHECKING:
     import os
@@ -77,19 +78,9 @@ def load_new(
     target = _class_for(cls, stored)
     settings = _settings(target)
     stored = _migrate(target, settings, stored)
-    model = _build(target, stored)
-    state = collect(model)
     wanted = _selection(settings, strict, partial, include, rename, convert=True)
-    found = match(state, stored, _values(target, stored), target.__qualname__, wanted)
-    _take_dtypes(state, found, dtype)
-    _retie(model, state, stored, found, wanted)
-    if map_location is not None:
-        model.to(map_location)
-        state = collect(model)
-    _fill(model, state, stored, found)
-    for name, tensor in found.tensors.items():
-        if tensor.grad is not None and state.tensors[name].requires_grad is not tensor.grad:
-            state.tensors[name].requires_grad_(tensor.grad)
+    made = _new_lazily(target, stored, wanted, dtype, map_location)
+    model, found = made or _new(target, stored, wanted, dtype, map_location)
     _finish(model, settings, found, wanted)
     return model
 
@@ -144,6 +135,65 @@ def load_into(
     _fill(model, state, stored, found)
     _finish(model, settings, found, wanted)
     return found.report
+
+
+def _new(
+    cls: type[Module],
+    stored: Stored,
+    wanted: Selection,
+    dtype: torch.dtype | None,
+    device: str | torch.device | None,
+) -> tuple[Module, Match]:
+    """Build a model the ordinary way and copy the file into it."""
+    model = _build(cls, stored)
+    state = collect(model)
+    found = match(state, stored, _values(cls, stored), cls.__qualname__, wanted)
+    for name, there in found.tensors.items():
+        here, kind = state.tensors[name], wanted_dtype(there.dtype, dtype)
+        if here.dtype != kind and not is_lazy(here):
+            here.data = here.data.to(kind)
+    _retie(model, state, stored, found, wanted)
+    if device is not None:
+        model.to(device)
+        state = collect(model)
+    _fill(model, state, stored, found)
+    for name, there in found.tensors.items():
+        if there.grad is not None and state.tensors[name].requires_grad is not there.grad:
+            state.tensors[name].requires_grad_(there.grad)
+    return model, found
+
+
+def _new_lazily(
+    cls: type[Module],
+    stored: Stored,
+    wanted: Selection,
+    dtype: torch.dtype | None,
+    device: str | torch.device | None,
+) -> tuple[Module, Match] | None:
+    """Build a model without initial weights and give it the file's, or None where that fails."""
+    if stored.arguments is not None:
+        return None  # a migration may hold modules that were built already
+    lazily = LazyBuild()
+    try:
+        with lazily():
+            model = _build(cls, stored)
+        if not lazily.is_independent(model):
+            return None
+        state = collect(model)
+        found = match(state, stored, _values(cls, stored), cls.__qualname__, wanted)
+        if found.values:
+            return None
+        _retie(model, state, stored, found, wanted)
+        if not assign(model, state, found, dtype, device):
+            return None
+        if device is not None:
+            model.to(device)
+    except (TorchSaveloadError, OSError):
+        raise
+    except Exception as error:  # whatever a constructor does to a parameter without values
+        log.debug("%s is built the ordinary way: %s", cls.__qualname__, error)
+        return None
+    return model, found
 
 
 def _settings(cls: type) -> Settings:
@@ -247,19 +297,6 @@ def _values(cls: type[Module], stored: Stored) -> dict[str, Any]:
         return {name: decoder.decode(data, name) for name, data in stored.values.items()}
     except Undecodable as error:
         raise ConfigError(cls.__qualname__, error.where, error.problem) from error
-
-
-def _take_dtypes(state: State, found: Match, dtype: torch.dtype | None) -> None:
-    """Give a new model the dtypes of the file, or the one asked for."""
-    import torch
-
-    for name, there in found.tensors.items():
-        here = state.tensors[name]
-        kind: torch.dtype = getattr(torch, there.dtype)
-        if dtype is not None and kind.is_floating_point:
-            kind = dtype
-        if here.dtype != kind and not is_lazy(here):
-            here.data = here.data.to(kind)
 
 
 def _retie(model: Module, state: State, stored: Stored, found: Match, wanted: Selection) -> None:

@@ -1,0 +1,224 @@
+"""Build a model without computing its initial weights, and give it those of the file.
+
+While ``__init__`` runs, each parameter is replaced, the moment it is registered, by one on the
+meta device: initialisers do nothing there, and memory that was allocated is never touched. Only
+parameters are; buffers and plain tensors are computed as ever, which ``torch.device("meta")``
+would not do.
+
+That is no good where something else depends on a parameter. Four ways to notice:
+
+- reading a parameter on the meta device raises (``.item()``, ``if``, ``.to("cuda")``);
+- a real parameter that is used by someone else as well (kept in a list, made from a shared tensor,
+  a buffer that is a view of it) leaves its storage with more than one user;
+- whatever was computed from a parameter and kept is on the meta device, too: the model is scanned;
+- modules that load their state in a way of their own say so by a hook or an overridden method.
+
+Then, and wherever the file does not hold every parameter, the caller builds the ordinary way.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import torch
+    from torch import Tensor
+    from torch.nn import Module, Parameter
+
+    from ._match import Match
+    from ._state import State
+
+_MACHINERY = {"logging", "threading", "_thread", "weakref", "_weakref"}
+_ATOMS = (str, int, float, bool, bytes, complex, type(None), type)
+
+
+class LazyBuild:
+    """One attempt to build a model without its weights."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._replaced: dict[int, tuple[Parameter, Parameter]] = {}
+        self._storages: list[Any] = []
+
+    @contextmanager
+    def __call__(self) -> Generator[None]:
+        """Replace the parameters that this thread registers."""
+        from torch.nn.modules.module import register_module_parameter_registration_hook
+
+        handle = register_module_parameter_registration_hook(self._replace)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _replace(self, _: Module, __: str, parameter: Any) -> Any:
+        import torch
+
+        if (
+            threading.get_ident() != self._thread
+            or type(parameter) is not torch.nn.Parameter
+            or parameter.is_meta
+        ):
+            return None  # leaves it as it is
+        known = self._replaced.get(id(parameter))
+        if known is None:
+            meta = torch.nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
+            vars(meta).update(vars(parameter))
+            known = self._replaced[id(parameter)] = parameter, meta
+            self._storages.append(parameter.untyped_storage())
+        return known[1]
+
+    def is_independent(self, model: Module) -> bool:
+        """Tell whether nothing but the model's parameters depends on them."""
+        # The parameters themselves go first: then each storage has one user, which is this list.
+        self._replaced.clear()
+        storages, self._storages = self._storages, []
+        alone = _use_count_alone()
+        if any(_use_count(storage) > alone for storage in storages):
+            return False
+        own = {id(parameter) for parameter in model.parameters()}
+        return not _holds_other_meta(model, own) and _loads_plainly(model)
+
+
+def assign(
+    model: Module,
+    state: State,
+    found: Match,
+    dtype: torch.dtype | None,
+    device: str | torch.device | None,
+) -> bool:
+    """Give a lazily built model the tensors of the file.
+
+    Args:
+        model: Its parameters are on the meta device.
+        state: Its state.
+        found: What the file holds for it.
+        dtype: For floating-point tensors, or None for that of the file.
+        device: Where to, or None for the CPU.
+
+    Returns:
+        Whether every parameter has values now. If not, the model is of no use.
+    """
+    import torch
+
+    wanted = {id(state.tensors[name]) for name in found.tensors}
+    if any(id(parameter) not in wanted for parameter in model.parameters()):
+        return False
+    done: set[int] = set()
+    places: set[object] = set()
+    with torch.no_grad():
+        for name, there in found.tensors.items():
+            here = state.tensors[name]
+            if id(here) in done:
+                continue
+            done.add(id(here))
+            kind = wanted_dtype(there.dtype, dtype)
+            tensor = there.get()
+            if not here.is_meta:
+                if here.dtype != kind:
+                    here.data = here.data.to(kind)
+                here.copy_(tensor)
+                continue
+            fresh = tensor.to(device=device, dtype=kind)
+            # Parameters that are two stay two, even where the file holds their bytes once.
+            if there.same and there.same in places and fresh is tensor:
+                fresh = tensor.clone()
+            places.add(there.same)
+            flag = here.requires_grad if there.grad is None else there.grad
+            _swap(here, torch.nn.Parameter(fresh, requires_grad=flag))
+    return True
+
+
+def wanted_dtype(saved: str, dtype: torch.dtype | None) -> torch.dtype:
+    """Return the dtype that a tensor gets: its own, or for floating-point the one asked for."""
+    import torch
+
+    kind: torch.dtype = getattr(torch, saved)
+    return dtype if dtype is not None and kind.is_floating_point else kind
+
+
+def _swap(here: Tensor, fresh: Tensor) -> None:
+    """Make ``here`` the tensor ``fresh``, for everyone who holds it."""
+    import torch
+
+    # torch.utils.swap_tensors does this and exchanges the attributes, which are to stay; and it
+    # refuses tensors with weak references, as those of an LSTM, which are to stay as well.
+    torch._C._swap_tensor_impl(here, fresh)
+
+
+def _use_count(storage: Any) -> int:
+    import torch
+
+    count: int = torch._C._storage_Use_Count(storage._cdata)
+    return count
+
+
+def _use_count_alone() -> int:
+    """Return what torch counts for a storage that only a Python name holds."""
+    import torch
+
+    storage = torch.empty(1).untyped_storage()
+    return _use_count(storage)
+
+
+def _loads_plainly(model: Module) -> bool:
+    """Tell whether every module takes its state as it is."""
+    from torch import nn
+    from torch.nn.modules.batchnorm import _NormBase
+
+    plain = (nn.Module._load_from_state_dict, _NormBase._load_from_state_dict)
+    if type(model).load_state_dict is not nn.Module.load_state_dict:
+        return False
+    return all(
+        type(module)._load_from_state_dict in plain
+        and type(module).set_extra_state is nn.Module.set_extra_state
+        and not module._load_state_dict_pre_hooks
+        and not module._load_state_dict_post_hooks
+        for module in model.modules()
+    )
+
+
+def _holds_other_meta(model: Module, own: set[int]) -> bool:
+    """Tell whether the modules hold tensors on the meta device that are not their parameters."""
+    import torch
+
+    seen: set[int] = set()
+    todo: list[Any] = []
+    for module in model.modules():
+        seen.add(id(module))
+        todo += vars(module).values()
+    while todo:
+        value = todo.pop()
+        if isinstance(value, _ATOMS):
+            continue
+        if isinstance(value, torch.Tensor):
+            if value.is_meta and id(value) not in own:
+                return True
+        elif id(value) not in seen:
+            seen.add(id(value))
+            todo += _parts(value)
+    return False
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return what a value holds, as far as it can be data of a model."""
+    if isinstance(value, ModuleType) or type(value).__module__ in _MACHINERY:
+        return []
+    if isinstance(value, FunctionType):  # not its globals
+        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_full(cell)]
+        return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    return gc.get_referents(value)
+
+
+def _is_full(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
