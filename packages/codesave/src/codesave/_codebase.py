@@ -64,6 +64,11 @@ class Codebase:
         self._open()
 
     @property
+    def library_name(self) -> str:
+        """The package that its modules live in while they are loaded."""
+        return self._world.name
+
+    @property
     def valid_libraries(self) -> list[str]:
         """The names that can be imported from its top."""
         return list(self._world.modules)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 import sys
 import threading
 import warnings
@@ -29,6 +30,7 @@ _PREFIX = NAMESPACE + "."
 _KEY = slice(len(_PREFIX), len(_PREFIX) + KEY_LENGTH)
 _PROBE = "codesave probe"
 _seen = threading.local()
+__codesave_redirect__ = True  # where a codebase holds codesave too, one redirection calls another
 _lock = threading.Lock()
 _armed: list[bool] = []
 
@@ -81,9 +83,9 @@ def _redirecting(original: Callable[..., Any]) -> Callable[..., Any]:
         world = world_of(importer[_KEY])
         if level:
             _refuse_beyond_top(importer, globals or {}, level)
-        elif world.owns(name.partition(".")[0]):
+        elif (full_name := _translate(world, name)) != name:
             with _PlainNames(world):
-                found = original(world.full_name(name), globals, locals, fromlist, 0)
+                found = original(full_name, globals, locals, fromlist, 0)
             return found if fromlist else sys.modules[world.full_name(name.partition(".")[0])]
         with _PlainNames(world):
             return original(name, globals, locals, fromlist, level)
@@ -128,7 +130,7 @@ def _caller_name(frame: FrameType | None) -> object:
     """The module on whose behalf code without one runs, such as ``exec("import x", {})``."""
     while frame is not None:
         name = frame.f_globals.get("__name__")
-        if name is not None:
+        if name is not None and "__codesave_redirect__" not in frame.f_globals:
             return name
         frame = frame.f_back
     return None
@@ -166,6 +168,7 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
     ``package`` is the position of the package that a relative name counts from, if it has one.
     """
     original = getattr(module, function)
+    first = next(iter(inspect.signature(original).parameters))
 
     # importlib.resources.files() looks for the frame that called it, and skips this very name.
     @functools.wraps(original)
@@ -175,6 +178,8 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
             return original(*args, **kwargs)
         if args and isinstance(args[0], str):
             args = (_translate(world, args[0]), *args[1:])
+        elif isinstance(kwargs.get(first), str):
+            kwargs[first] = _translate(world, kwargs[first])
         if package is not None and len(args) > package and isinstance(args[package], str):
             args = (*args[:package], _translate(world, args[package]), *args[package + 1 :])
         elif isinstance(kwargs.get("package"), str):
@@ -187,5 +192,6 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
 
 def _translate(world: World, name: str) -> str:
     top = name.partition(":")[0].partition(".")[0]
+    # A saved codebase may hold a codesave of its own, with modules below that one.
     inside = top and not name.startswith(_PREFIX) and world.owns(top)
     return world.full_name(name) if inside else name

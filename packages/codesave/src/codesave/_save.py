@@ -13,7 +13,7 @@ from codesave._environment import distributions, interpreter
 from codesave._git import git_state
 from codesave._launcher import LAUNCHER
 from codesave._manifest import FORMAT, Manifest, encode_manifest
-from codesave._pack import pack, pack_bytes, sha256
+from codesave._pack import pack, pack_bytes
 from codesave._rules import MANIFEST_NAME, Selection, parse_size
 from codesave._snapshot import Snapshot
 from codesave._zipwriter import ZipWriter
@@ -97,7 +97,7 @@ def checkpoint(
     ):
         chosen += part
         skipped += out
-    chosen, collisions = _settle(chosen)
+    chosen, collisions = _settle(entry for entry in chosen if not _is_launcher(entry))
     snapshot = _write(output, folder, chosen, [*skipped, *collisions], level)
     _report(snapshot, verbose=verbose)
     return snapshot
@@ -140,6 +140,14 @@ def _libraries_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def _is_launcher(entry: Chosen) -> bool:
+    """Whether the file is our own launcher, in a folder that was a zip before."""
+    launcher = LAUNCHER.encode()
+    if entry.name != "__main__.py" or entry.size != len(launcher):
+        return False
+    return entry.path.read_bytes() == launcher
+
+
 def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
     """Drop names that a second folder, or a file system without case, would mix up."""
     kept: dict[str, Chosen] = {}
@@ -169,13 +177,11 @@ def _write(
     with open_atomic(output) as file, progress_bar("saving code", total) as advance:
         writer = ZipWriter(file)
         files, unreadable = pack(writer, chosen, level, advance)
-        launcher = LAUNCHER.encode()
+        users = {name: entry["bytes"] for name, entry in files.items()}
+        generated: list[str] = []
         if "__main__.py" not in files:
-            files["__main__.py"] = pack_bytes(writer, "__main__.py", launcher, level)
-        # An unpacked zip holds our launcher as a file: it is still not the user's.
-        is_ours = files["__main__.py"]["digest"] == sha256(launcher)
-        generated = ["__main__.py"] if is_ours else []
-        users = {name: entry["bytes"] for name, entry in files.items() if name not in generated}
+            files["__main__.py"] = pack_bytes(writer, "__main__.py", LAUNCHER.encode(), level)
+            generated.append("__main__.py")
         left_out = sorted([*skipped, *unreadable])
         manifest = Manifest(
             format=FORMAT,

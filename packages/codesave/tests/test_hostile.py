@@ -1,0 +1,166 @@
+"""Zips that no honest saver of code writes are refused before anything is written."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from codesave import Codebase, Limits, UniqueCodebase
+from codesave.errors import CodesaveError, HostileZipError, NotAZipError, UnsafeCacheError
+
+
+def make(path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return path
+
+
+def special(name: str, kind: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = (kind | 0o777) << 16
+    return info
+
+
+HOSTILE = {
+    "parent": ([("../evil.py", b"")], "leads out of its folder"),
+    "parent inside": ([("src/../../evil.py", b"")], "leads out of its folder"),
+    "dot": ([("./a.py", b"")], "leads out of its folder"),
+    "empty part": ([("a//b.py", b"")], "leads out of its folder"),
+    "absolute": ([("/etc/evil.py", b"")], "absolute name"),
+    "drive": ([("C:/evil.py", b"")], "absolute name"),
+    "backslash": ([("..\\evil.py", b"")], "backslash"),
+    "link": ([(special("link", stat.S_IFLNK), b"/etc/passwd")], "symbolic link"),
+    "pipe": ([(special("pipe", stat.S_IFIFO), b"")], "device, a pipe"),
+    "case": ([("Model.py", b""), ("model.py", b"")], "is one file with 'Model.py'"),
+    "case of a folder": ([("Src/a.py", b""), ("src/b.py", b"")], "folder that is one with 'Src'"),
+    "unicode forms": ([("\u00e9.py", b""), ("e\u0301.py", b"")], "is one file with"),
+    "file and folder": ([("a", b""), ("a/b.py", b"")], "is a file and a folder at once"),
+    "file and folder by case": ([("A", b""), ("a/b.py", b"")], "is one with the folder"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_members_are_refused(kind, tmp_path):
+    members, problem = HOSTILE[kind]
+    path = make(tmp_path / "x.zip", [("good.py", b"x = 1\n"), *members])
+    before = sorted(tmp_path.rglob("*"))
+
+    for load in (UniqueCodebase, Codebase):
+        with pytest.raises(HostileZipError, match=problem):
+            load(path)
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_duplicate_names_are_refused(tmp_path):
+    path = make(tmp_path / "x.zip", [("a.py", b"x = 1"), ("a.py", b"x = 2")])
+
+    with pytest.raises(HostileZipError, match="is there twice"):
+        UniqueCodebase(path)
+
+
+def test_a_name_cut_off_by_nul_is_refused(tmp_path):
+    path = make(tmp_path / "x.zip", [("a.pyXb", b"")])
+    path.write_bytes(path.read_bytes().replace(b"a.pyXb", b"a.py\0b"))
+
+    with pytest.raises(HostileZipError, match="NUL"):
+        UniqueCodebase(path)
+
+
+def test_bombs_are_refused_by_ratio(tmp_path):
+    path = make(tmp_path / "x.zip", [("zeros.bin", bytes(40 << 20))])
+
+    with pytest.raises(HostileZipError, match="over 200 times its own"):
+        UniqueCodebase(path)
+    assert UniqueCodebase(path, limits=Limits(ratio=2000)).folder.is_dir()
+
+
+def test_bombs_are_refused_by_total_and_count(tmp_path):
+    path = make(tmp_path / "x.zip", [("a.txt", b"123"), ("b.txt", b"123")])
+
+    with pytest.raises(HostileZipError, match=r"unpacks to 6 bytes \(limit 5"):
+        UniqueCodebase(path, limits=Limits(total_bytes=5))
+    with pytest.raises(HostileZipError, match="has 2 members"):
+        UniqueCodebase(path, limits=Limits(members=1))
+
+
+def test_members_that_share_their_data_are_refused(tmp_path):
+    path = make(tmp_path / "x.zip", [("a.txt", b"data" * 10), ("b.txt", b"data" * 10)])
+    data = bytearray(path.read_bytes())
+    second = data.rindex(b"PK\1\2")
+    data[second + 42 : second + 46] = struct.pack("<L", 0)  # its header's place
+    path.write_bytes(data)
+
+    with pytest.raises(CodesaveError, match="overlap"):
+        UniqueCodebase(path)
+
+
+def test_a_damaged_member_is_refused(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.py", b"x = 'original'\n")
+    path.write_bytes(path.read_bytes().replace(b"original", b"changed!"))
+
+    with pytest.raises(NotAZipError, match=r"a\.py.*CRC"):
+        UniqueCodebase(path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_truncated_zip_is_refused(zipped):
+    path = zipped({"a.py": "x = 1\n" * 100})
+    path.write_bytes(path.read_bytes()[:-30])
+
+    with pytest.raises(NotAZipError, match="copied or downloaded whole"):
+        UniqueCodebase(path)
+
+
+def test_a_killed_extraction_is_not_used(zipped, monkeypatch, tmp_path):
+    path = zipped({"a.py": "x = 1\n", "b.py": "x = 2\n"})
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("codesave._cache._extract", fail)
+        with pytest.raises(KeyboardInterrupt):
+            UniqueCodebase(path)
+
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert UniqueCodebase(path).import_module("b").x == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")
+def test_a_cache_that_others_can_write_to_is_refused(zipped, tmp_path):
+    path = zipped({"a.py": ""})
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+
+    with pytest.raises(UnsafeCacheError, match="CODESAVE_CACHE"):
+        UniqueCodebase(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")
+def test_unpacked_files_are_read_only(zipped):
+    folder = UniqueCodebase(zipped({"a.py": ""})).folder
+
+    assert (folder / "a.py").stat().st_mode & 0o777 == 0o444
+
+
+def test_another_codebase_of_the_same_short_digest_is_refused(zipped):
+    """64 bits of a sha256 can be searched for; the whole digest decides."""
+    first, second = zipped({"a.py": "x = 1"}), zipped({"a.py": "x = 2"})
+    folder = UniqueCodebase(first).folder.parent
+    (folder / "digest").write_text("sha256:" + folder.name + "0" * 48)
+
+    with pytest.raises(CodesaveError, match="was asked for"):
+        UniqueCodebase(first)
+    assert UniqueCodebase(second).import_module("a").x == 2

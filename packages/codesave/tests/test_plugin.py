@@ -1,0 +1,50 @@
+"""The savethat plugin: each run's folder holds the code that ran."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pluggy")
+
+from codesave import _savethat
+
+
+@dataclass
+class Run:
+    key: str
+    folder: Path
+    project_dir: Path
+    artifacts: list[tuple[Path, dict[str, str]]] = field(default_factory=list)
+
+    def add_artifact(self, path: Path, **facts: str) -> None:
+        self.artifacts.append((path, facts))
+
+
+@pytest.mark.parametrize("storage", ["project/data_storage", "project", "elsewhere"])
+def test_a_run_holds_the_projects_code_without_earlier_results(storage, tree, tmp_path):
+    project = tree({"train.py": "x = 1\n", ".env": ""}, name="project")
+    key = "train.Fit/2026"
+    old = tree({"output.py": "", "results.pickle": ""}, name=f"{storage}/train.Fit/2025")
+    folder = tmp_path / storage / key
+    folder.mkdir(parents=True)
+    run = Run(key, folder, project)
+
+    _savethat.run_start(run)
+
+    assert old.is_dir()
+    assert run.artifacts == [(folder / "code.zip", {"kind": "code", "by": "codesave"})]
+    with zipfile.ZipFile(folder / "code.zip") as archive:
+        files = {name for name in archive.namelist() if not name.endswith("/")}
+    assert files == {"train.py", "__main__.py", ".codesave.json"}
+
+
+def test_the_entry_point_names_the_plugin():
+    from importlib.metadata import entry_points
+
+    (found,) = [ep for ep in entry_points(group="savethat") if ep.name == "codesave"]
+
+    assert found.load() is _savethat
