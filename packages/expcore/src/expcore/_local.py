@@ -156,7 +156,8 @@ class LocalStorage(Storage):
             f"{parent}{entry.name}{'/' if entry.is_dir() else ''}": entry for entry in entries
         }
         for name in sorted(names):
-            if not (name.startswith(prefix) or prefix.startswith(name)):
+            above = name.endswith("/") and prefix.startswith(name)
+            if not (above or name.startswith(prefix)):
                 continue
             key = check_key(name.removesuffix("/"))
             if not name.endswith("/"):
