@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from persist_to_disk import _frames as frames
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
 from persist_to_disk._kept import kept
+from persist_to_disk._old import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,10 +192,15 @@ class Bucket:
         flags = os.O_RDWR | os.O_CREAT | _BINARY
         mode = SHARED_FILE if self._trust else PRIVATE_FILE
         try:
-            return os.open(self._name, flags, mode)
+            descriptor = os.open(self._name, flags, mode)
         except FileNotFoundError:
             make_folder(self.path.parent, trust=self._trust)
-            return os.open(self._name, flags, mode)
+            descriptor = os.open(self._name, flags, mode)
+        if _read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
+            os.close(descriptor)
+            set_aside(self.path)
+            descriptor = os.open(self._name, flags, mode)
+        return descriptor
 
     def _prepare(self, descriptor: int) -> tuple[int, int]:
         """Make the file ready for the next frame; return the salt and where that goes."""

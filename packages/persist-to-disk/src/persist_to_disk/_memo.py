@@ -22,7 +22,8 @@ from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._frames import FLAG_RAISED
 from persist_to_disk._guard import check_folders
-from persist_to_disk._place import function_folder, source_file
+from persist_to_disk._old import NOTHING, OldStore
+from persist_to_disk._place import function_folder, module_folder, source_file
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._track import tracked_digest
@@ -35,7 +36,7 @@ from persist_to_disk.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from persist_to_disk._bucket import Entry
     from persist_to_disk._options import Options
@@ -67,6 +68,9 @@ class Where(NamedTuple):
     key: bytes
     others: tuple[Store, ...]
     """Where else to read."""
+    named: Mapping[str, Any]
+    """The arguments that count, and the digest of the code: by these, old results are found."""
+    code: str
 
 
 class Home(NamedTuple):
@@ -76,6 +80,7 @@ class Home(NamedTuple):
     project: Path
     folder: Path
     stores: dict[tuple[Path, tuple[str, ...]], Store]
+    old: tuple[OldStore, ...]
 
 
 class Memo:
@@ -165,7 +170,7 @@ class Memo:
 
     def is_cached(self, *args: Any, **kwargs: Any) -> bool:
         """Say whether a call would be answered from disk."""
-        return self._find(self._where(self.binder.bind(*args, **kwargs))) is not None
+        return self._has(self._where(self.binder.bind(*args, **kwargs)))
 
     def clear(self) -> None:
         """Delete all results of the function, of all versions of its code."""
@@ -198,7 +203,7 @@ class Memo:
     def _answer(self, switch: Switch, where: Where) -> Any:
         """Return what can be returned without computing, or MISSING."""
         if switch is Switch.CHECKONLY:
-            return self._find(where) is not None
+            return self._has(where)
         if switch is Switch.RECACHE:
             return MISSING
         found = self._load(where)
@@ -208,11 +213,12 @@ class Memo:
 
     def _where(self, bound: tuple[object, ...]) -> Where:
         named = self.binder.counting(bound)
-        key = self.binder.key(self._code_digest(), named)
+        code = self._code_digest()
+        key = self.binder.key(code, named)
         groups = self.binder.group_folders(named)
         store = self._store(self._here().folder, groups)
         others = tuple(self._store(folder, groups) for folder in self.options.alt_dirs)
-        return Where(store, key, others)
+        return Where(store, key, others, named, code)
 
     def _code_digest(self) -> str:
         if self._code is not None:
@@ -240,7 +246,13 @@ class Memo:
                 self.options.local, project_path=project_path
             )
             folder = project / function_folder(self.source, self.qualname, project_path)
-            home = self._home = Home(config.version, project, folder, {})
+            place = project / module_folder(self.source, project_path) / self.function.__name__
+            hashsize = self.options.hashsize or config.get_hashsize()
+            old = tuple(
+                OldStore(old_folder, self.options, hashsize)
+                for old_folder in (place, *self.options.alt_dirs)
+            )
+            home = self._home = Home(config.version, project, folder, {}, old)
         return home
 
     def _store(self, folder: Path, groups: tuple[str, ...] = ()) -> Store:
@@ -281,6 +293,12 @@ class Memo:
             return None
         return entry
 
+    def _has(self, where: Where) -> bool:
+        """Say whether there is an entry, without reading it."""
+        if any(self._find(where, store) for store in (where.store, *where.others)):
+            return True
+        return self._find_old(where) is not NOTHING
+
     def _load(self, where: Where) -> Any:
         """Return the stored result, or MISSING."""
         for store in (where.store, *where.others):
@@ -299,13 +317,32 @@ class Memo:
             if raised and not isinstance(value, self.options.cache_exceptions):
                 continue
             if store is not where.store:
-                self._keep(where, value, raised)
+                return self._adopt(where, value, raised)
             self.hits += 1
             self._tell(store, entry, hit=True)
             if raised:
                 raise value
             return value
-        return MISSING
+        value = self._find_old(where)
+        return MISSING if value is NOTHING else self._adopt(where, value)
+
+    def _find_old(self, where: Where) -> Any:
+        """Return what version 0.0.7 stored for a call, or NOTHING."""
+        found = (old.find(where.named, where.code) for old in self._here().old)
+        return next((value for value in found if value is not NOTHING), NOTHING)
+
+    def _adopt(self, where: Where, value: Any, raised: int = 0) -> Any:
+        """Store here what was found elsewhere, and return it."""
+        self.hits += 1
+        try:
+            entry = where.store.put(where.key, value, raised)
+        except Exception as error:
+            self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
+        else:
+            self._tell(where.store, entry, hit=True)
+        if raised:
+            raise value
+        return value
 
     def _keep(self, where: Where, value: object, flags: int = 0) -> None:
         self.misses += 1

@@ -222,11 +222,11 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
 
 
 def _exception_types(given: Any) -> tuple[type[Exception], ...]:
-    types = cast("tuple[Any, ...]", given if isinstance(given, tuple) else (given,))
+    types: list[Any] = [*given] if isinstance(given, tuple) else [given]
     for kind in types:
         if not inspect.isclass(kind) or not issubclass(kind, Exception):
             raise ConfigError("cache_exceptions", kind, "a subclass of Exception, or several")
-    return types
+    return tuple(types)
 
 
 def _names(names: Sequence[Any] | None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._locks import WHOLE_FUNCTION, Lock, byte_lock, key_offset
+from persist_to_disk._old import CODE_FILE
 from persist_to_disk._values import decode, encode, sidecar_path
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Store:
         for path in bucket_files(self.folder):
             Bucket(path, trust=self.trust).remove(self.lock_of(int(path.stem)))
             shutil.rmtree(path.with_suffix(".d"), ignore_errors=True)
+        for path in [*self.folder.glob("*.old*.pkl"), self.folder / CODE_FILE]:
+            path.unlink(missing_ok=True)
         self._buckets.clear()
 
 
