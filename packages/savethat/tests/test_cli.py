@@ -121,7 +121,7 @@ def test_rm_tells_what_it_would_remove_from_where(project: Project) -> None:
     project("run", "FitOLS")
     (run,) = project.runs()
 
-    dry = project("rm", "--force", "--dry").stdout
+    dry = project("rm", "--force", "--all-runs", "--dry").stdout
 
     assert run.name in dry
     assert "Would delete the following runs from LOCAL:" in dry
@@ -129,6 +129,42 @@ def test_rm_tells_what_it_would_remove_from_where(project: Project) -> None:
     assert project("rm", "Other").stdout == "No matching runs found.\n"
     assert project("rm", stdin="").stdout.endswith("Aborting.\n")
     assert run.exists()
+
+
+def test_rm_without_a_selection_needs_to_be_told_twice(project: Project) -> None:
+    project("run", "FitOLS")
+
+    assert "add --all-runs to mean it" in project("rm", "--force", status=1).stderr
+    assert len(project.runs()) == 1
+    project("rm", "--force", "--all-runs")
+    assert project.runs() == []
+
+
+def test_a_running_run_is_not_removed(project: Project) -> None:
+    project.write(
+        "my_project/waits.py",
+        """
+        import dataclasses, subprocess, sys, savethat
+
+        @dataclasses.dataclass(frozen=True)
+        class WaitsArgs:
+            pass
+
+        class Waits(savethat.Node[WaitsArgs, str]):
+            def _run(self):
+                done = subprocess.run(
+                    [sys.executable, "-m", "my_project", "rm", "Waits", "--force"],
+                    capture_output=True, text=True,
+                )
+                return f"{done.returncode} {done.stderr}"
+        """,
+    )
+    project("run", "Waits")
+
+    (run,) = project.runs()
+    result = savethat.get_storage(project.folder / "savethat.toml").load_results(run.name)
+    assert result.startswith(f"1 kept {run.name}")
+    assert "is running on" in result
 
 
 def test_setup_b2_without_syncing(project: Project, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from savethat._args import Args
 from savethat._cli import run_main
 from savethat._context import Artifact, RunContext
 from savethat._node import ARGS, HookHandle, Node, create_node, join, set_project_dir
+from savethat._secret import Secret
 from savethat._storage import Storage, get_storage
 from savethat.errors import (
     ArgumentsError,
@@ -20,6 +21,7 @@ from savethat.errors import (
     NotSyncedWarning,
     ResultsNotSaved,
     RunNotFound,
+    RunStillRunning,
     SavethatError,
     SavethatPluginWarning,
     SavethatWarning,
@@ -48,9 +50,11 @@ __all__ = [
     "ResultsNotSaved",
     "RunContext",
     "RunNotFound",
+    "RunStillRunning",
     "SavethatError",
     "SavethatPluginWarning",
     "SavethatWarning",
+    "Secret",
     "Storage",
     "UnsafeFolder",
     "create_node",

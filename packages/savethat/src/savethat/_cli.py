@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from savethat._config import find_credential_file, load_config
 from savethat._storage import Storage
-from savethat.errors import ConfigNotFound, SavethatError
+from savethat.errors import ConfigNotFound, RunStillRunning, SavethatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,6 +138,12 @@ class Project:
             getattr(self, method)(parser.parse_args(words[1:]))
         except SavethatError as error:
             self.refuse(str(error))
+        except Exception as error:
+            from expcore import ExpcoreError
+
+            if not isinstance(error, ExpcoreError):
+                raise
+            self.refuse(str(error))
         return None
 
     def help(self) -> str:
@@ -212,6 +218,11 @@ class Project:
 
     def rm(self, options: argparse.Namespace) -> None:
         """Remove runs."""
+        selects = (options.path, options.failed, options.completed, options.before)
+        if options.force and not any((*selects, options.after, options.last, options.all_runs)):
+            self.refuse(
+                "rm --force without a selection removes every run; add --all-runs to mean it"
+            )
         storage = self.storage()
         runs = list(storage.find_run_files(**_selection(options)))
         if options.local:
@@ -227,9 +238,16 @@ class Project:
         elif options.dry:
             self._announce([run for run, _ in runs], sum(len(f) for _, f in runs), where)
             return
+        kept = False
         for run, _ in runs:
-            storage.remove(run, local=True, remote=not options.local)
-            print(f"removed {run}")
+            try:
+                storage.remove(run, local=True, remote=not options.local)
+                print(f"removed {run}")
+            except RunStillRunning as error:
+                print(f"kept {run}: {error}", file=sys.stderr)
+                kept = True
+        if kept:
+            raise SystemExit(1)
 
     def _announce(self, runs: Iterable[Path], files: int, where: str) -> None:
         names = [str(run) for run in runs]
@@ -255,6 +273,19 @@ class Project:
     def upload(self, options: argparse.Namespace) -> None:
         """Upload a run, or anything else of the storage."""
         print(self.storage().upload(options.key))
+
+    def sync(self, _: argparse.Namespace) -> None:
+        """Upload the runs that could not be uploaded when they were made."""
+        from savethat._sync import pending, push
+
+        storage = self.storage()
+        if storage.config.remote is None:
+            self.refuse("there is no remote storage to sync with; see savethat.toml")
+        waiting = pending(storage)
+        for key in waiting:
+            print(push(storage, key))
+        if not waiting:
+            print("Nothing is pending.")
 
     def setup_b2(self, _: argparse.Namespace) -> None:
         """Ask for credentials, and add them to the credentials file."""
@@ -353,6 +384,7 @@ def _add_ls(parser: argparse.ArgumentParser) -> None:
 def _add_rm(parser: argparse.ArgumentParser) -> None:
     _add_selection(parser)
     parser.add_argument("--force", action="store_true", help="do not ask")
+    parser.add_argument("--all-runs", action="store_true", help="with --force: really all of them")
     parser.add_argument("--dry", action="store_true", help="only say what would be removed")
 
 
@@ -367,6 +399,7 @@ COMMANDS: dict[str, tuple[str, str, Any]] = {
     "rm": ("rm", "Remove runs (local and remote).", _add_rm),
     "download": ("download", "Download a run.", _add_key),
     "upload": ("upload", "Upload a run.", _add_key),
+    "sync": ("sync", "Upload runs that could not be uploaded before.", _add_nothing),
     "setup_b2": ("setup_b2", "Set up B2 credentials.", _add_nothing),
 }
 

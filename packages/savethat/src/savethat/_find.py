@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from savethat._key import date_of_key, is_selected
-from savethat._state import RESULTS, STATE, decode_state
+from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from savethat._state import RunState
     from savethat._storage import Storage
 
 ARGS = "args.json"
-GOING_ON = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,25 @@ def _read(storage: Storage, run: Found, name: str) -> bytes | None:
 
 
 def state_of(storage: Storage, run: Found) -> str:
-    """Whether a run is completed, running, failed or otherwise over."""
+    """The run's state, seen from here: also *lost*."""
     if run.completed:
         return "completed"
     data = _read(storage, run, STATE)
-    state = "failed" if data is None else decode_state(data).state
+    state = "failed" if data is None else decode_state(data).now
     return "failed" if state == "completed" else state  # its results have been taken away
+
+
+def read_any_state(storage: Storage, key: str, *, remote: bool) -> RunState | None:
+    """The state of a run that is here or (``remote``) there; None if it has none."""
+    from expcore import KeyNotFound
+
+    state = read_state(storage / key) if (storage / key).is_dir() else None
+    if state is None and remote and storage.remote is not None:
+        try:
+            state = decode_state(storage.remote.read(f"{key}/{STATE}"))
+        except KeyNotFound:
+            return None
+    return state
 
 
 def describe(storage: Storage, run: Found, *, absolute: bool) -> dict[str, Any]:

@@ -26,6 +26,16 @@ def new_key(name: str, *, now: datetime | None = None) -> str:
     return f"{name}_{time}_{unique}"
 
 
+def is_unique(key: str) -> bool:
+    """Whether the key, or that of the run it is within, was made by :func:`new_key`.
+
+    >>> is_unique("FitOLS_2026-11-21T08-00-17_k3v9q1"), is_unique("final")
+    (True, False)
+    """
+    match = _KEY.match(key.partition("/")[0])
+    return match is not None and match["unique"] is not None
+
+
 def date_of_key(key: str) -> datetime | None:
     """When the run was made, in UTC; None where the key does not say.
 

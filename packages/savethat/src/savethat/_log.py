@@ -1,22 +1,29 @@
 """The logs of a run: ``output.log``, to be read by people, and ``output.jsonl``, by programs.
 
-A run's files take the lines that are logged while it is going on, its nested runs' included. They
-are opened and closed with the run, and leave every other handler as it is: a nested run cannot
-steal its parent's log. Local variables are never written (loguru's ``diagnose``), for they hold
-passwords and tokens.
+They take what is logged and printed while the run is going on, its nested runs' lines included.
+A line of ``output.jsonl`` is loguru's serialised record; a line that was printed has the level
+``STDOUT`` or ``STDERR``. The files are opened and closed with the run and leave every other
+handler as it is: a nested run cannot steal its parent's log. Local variables are never written
+(loguru's ``diagnose``), for they hold passwords and tokens.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from savethat._capture import captured
 from savethat._context import active_runs
+from savethat._secret import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
     from savethat._context import RunContext
 
@@ -28,13 +35,66 @@ STDERR_FORMAT = (
 _FILES_ONLY = "savethat_files_only"
 
 
+class RunLog:
+    """The two open files of one run."""
+
+    def __init__(self, run: RunContext, secrets: list[str]) -> None:
+        self.run, self.secrets = run, secrets
+        self._lock = threading.Lock()
+        self._text = self._open(LOG)
+        self._json = self._open(LOG_LINES)
+
+    def _open(self, name: str) -> TextIO:
+        return (self.run.folder / name).open("a", encoding="utf-8", errors="backslashreplace")
+
+    def write_text(self, message: str) -> None:
+        """Write a formatted log line; a sink of loguru."""
+        self._write(self._text, message)
+
+    def write_json(self, message: str) -> None:
+        """Write a serialised log line; a sink of loguru."""
+        self._write(self._json, message)
+
+    def write_printed(self, stream: str, line: str) -> None:
+        """Write a line that was printed."""
+        now = datetime.now().astimezone()
+        level = {"name": stream.upper(), "no": 20, "icon": ""}
+        time = {"repr": str(now), "timestamp": now.timestamp()}
+        record = {"level": level, "message": line, "time": time, "extra": {}, "exception": None}
+        shown = now.isoformat(" ", "milliseconds").rpartition("+")[0]
+        text = f"{shown} | {stream.upper():<8} | {line}\n"
+        # A full disk must not break print().
+        with suppress(OSError):
+            self._write(self._text, text)
+            self._write(self._json, json.dumps({"text": line + "\n", "record": record}) + "\n")
+
+    def _write(self, file: TextIO, text: str) -> None:
+        with self._lock:
+            if not file.closed:  # a thread may outlive the run
+                file.write(redact(text, self.secrets) if self.secrets else text)
+                file.flush()
+
+    def close(self) -> None:
+        """Close both files."""
+        with self._lock:
+            for file in (self._text, self._json):
+                with suppress(OSError):
+                    file.close()
+
+
 @contextmanager
-def log_to(run: RunContext) -> Iterator[None]:
-    """Write what is logged during the block into the run's folder."""
+def log_to(run: RunContext, secrets: list[str]) -> Iterator[None]:
+    """Write what is logged and printed during the block into the run's folder."""
     from loguru import logger
+
+    log = RunLog(run, secrets)
 
     def belongs(_: Any) -> bool:
         return run in active_runs()
+
+    def printed(stream: str, line: str) -> None:
+        if belongs(line):
+            log.write_printed(stream, line)
 
     shared: dict[str, Any] = {
         "filter": belongs,
@@ -43,17 +103,19 @@ def log_to(run: RunContext) -> Iterator[None]:
         "backtrace": False,
         "diagnose": False,
         "colorize": False,
-        "encoding": "utf-8",
     }
     handlers = [
-        logger.add(run.folder / LOG, **shared),
-        logger.add(run.folder / LOG_LINES, serialize=True, **shared),
+        logger.add(log.write_text, **shared),
+        logger.add(log.write_json, serialize=True, **shared),
     ]
     try:
-        yield
+        with captured(printed):
+            yield
     finally:
         for handler in handlers:
-            logger.remove(handler)
+            with suppress(ValueError):  # the node took all handlers away
+                logger.remove(handler)
+        log.close()
 
 
 def log_failure(run: RunContext, error: BaseException) -> None:
@@ -62,7 +124,7 @@ def log_failure(run: RunContext, error: BaseException) -> None:
 
     lines = "".join(traceback.format_exception(error)).rstrip()
     detail = logger.bind(**{_FILES_ONLY: True}, error_type=type(error).__name__)
-    detail.opt(raw=False).debug("{}", lines)
+    detail.debug("{}", lines)
     logger.error("{} failed: {}: {}", run.key, type(error).__name__, error)
 
 

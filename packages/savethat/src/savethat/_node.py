@@ -7,7 +7,7 @@ import inspect
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, SupportsFloat, TypeVar, get_args, get_origin
 
 from savethat._config import load_config
 from savethat._key import new_key
@@ -109,6 +109,18 @@ class Node(abc.ABC, Generic[ARGS, T]):
         from loguru import logger
 
         return logger.bind(key=self.key)
+
+    def log_metric(self, name: str, value: SupportsFloat, step: int | None = None) -> None:
+        """Append a number to the run's ``metrics.jsonl``.
+
+        Args:
+            name: What it is, e.g. ``"loss"``.
+            value: The number; of any type that ``float()`` takes.
+            step: When in the course of the run, e.g. the epoch.
+        """
+        from savethat._metrics import append_metric
+
+        append_metric(self.output_dir, name, value, step)
 
     def register_pre_run_hook(self, hook: Callable[[Any], object]) -> HookHandle:
         """Call ``hook(node)`` before the node is run."""

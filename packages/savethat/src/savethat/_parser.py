@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from savethat import _values
+from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ def _metavar(tp: Any) -> str:
         return f"{{{','.join(tp.__members__)}}}"
     if origin in _values.MAPPINGS:
         return "KEY=VALUE"
+    if origin is Secret:
+        return "SECRET"
     if origin in _values.SEQUENCES and arms:
         return _metavar(arms[0])
     return str(getattr(tp, "__name__", "value")).upper()
@@ -159,9 +162,13 @@ def _metavar(tp: Any) -> str:
 def _help(option: Option) -> str:
     kind = option.type.__name__ if isinstance(option.type, type) else str(option.type)
     kind = kind.replace("typing.", "")
-    state = "required" if option.required else f"default={_values.to_data(option.default)}"
+    state = "required" if option.required else f"default={_shown(option.default)}"
     off = f"; {_off(option)} turns it off" if option.default is True else ""
     return f"({kind}, {state}{off}) {option.help}".rstrip().replace("%", "%%")
+
+
+def _shown(default: object) -> str:
+    return str(default if isinstance(default, Secret) else _values.to_data(default))
 
 
 def _off(option: Option) -> str:

@@ -1,33 +1,37 @@
 """One run of a node, from the claim of its key to the last upload.
 
 1. The key is claimed: its folder is made, or the next free name's.
-2. ``args.json``, ``state.json`` (running) and ``reproducible.json`` are written; plugins and hooks
-   are told; what is there is uploaded.
-3. ``_run`` runs.
+2. ``state.json`` (running), ``args.json`` and ``reproducible.json`` are written; plugins and hooks
+   are told.
+3. ``_run`` runs. Beside it, the state is renewed and what is written is uploaded.
 4. ``results.pickle`` is written, whole or not at all. From here on the run is completed.
 5. Hooks and plugins are told, ``state.json`` is written, the rest is uploaded.
+
+Whatever happens, 5. happens too, unless the process is killed; then 2. and 3. have left what they
+wrote, and the run is *lost*.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from savethat._args import write_args
+from savethat._background import Background
 from savethat._context import RunContext, activate
 from savethat._find import ARGS
+from savethat._inputs import write_inputs
 from savethat._log import log_failure, log_to
 from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
+from savethat._secret import redact, secrets_in
+from savethat._signals import termination
 from savethat._state import RunState
-from savethat.errors import NotSyncedWarning
+from savethat._sync import Sync, claim
 
 if TYPE_CHECKING:
     from savethat._node import Node
-    from savethat._storage import Storage
 
 T = TypeVar("T")
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -35,70 +39,60 @@ INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 def execute(node: Node[Any, T]) -> T:
     """Run a node, and keep everything."""
-    from loguru import logger
-
     name = f"{type(node).__module__}.{type(node).__qualname__}"
-    state = RunState(node=name)
+    state = RunState(node=name, pending_sync=node.storage.config.remote is not None)
     node.key = claim(node.storage, node.key, state)
     run = RunContext(key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=name)
-    start = time.monotonic()
-    with activate(run), log_to(run):
+    secrets = secrets_in(node.args)
+    sync = Sync(node.storage, run.key)
+    upload = sync.upload_settled if state.pending_sync else None
+    background = Background(run.folder, state, upload)
+    with termination() as request:
         try:
-            logger.info("run {} in {}", run.key, run.folder)
-            write_args(node.args, run.folder / ARGS)
-            facts = reproducible_facts(run.project_dir)
-            facts["node"] = {
-                "__module__": type(node).__module__,
-                "__qualname__": type(node).__qualname__,
-            }
-            write_reproducible(run.folder, facts)
-            call_plugins("run_start", run=run)
-            node._call_pre_run_hooks()
-            _upload(node.storage, run.key, state)
-            result = node._run()
-            write_results(run.folder, run.key, result)
-        except BaseException as error:
-            log_failure(run, error)
-            ended = "interrupted" if isinstance(error, INTERRUPTIONS) else "failed"
-            state = state.end(ended, error)
+            with activate(run), log_to(run, secrets), background:
+                try:
+                    result = _compute(node, run, secrets)
+                    state = state.end("completed")
+                    node._call_run_hooks(result)
+                except BaseException as error:
+                    log_failure(run, error)
+                    state = _over(state, error, secrets)
+                    raise
+                finally:
+                    background.stop()
+                    write_inputs(run)
+                    call_plugins("run_end", run=run, status=state.state)
+        except BaseException as error:  # also of the log that could not be opened
+            state = _over(state, error, secrets)
             raise
-        else:
-            state = state.end("completed")
-            logger.info("{} completed in {:.1f} s", run.key, time.monotonic() - start)
-            node._call_run_hooks(result)
-            return result
         finally:
-            try:
-                call_plugins("run_end", run=run, status=state.state)
-            finally:  # also where warnings are made errors
+            with request.hold():
                 state.write(run.folder)
-                _upload(node.storage, run.key, state)
+                node.key = sync.finish(state)
+    return result
 
 
-def claim(storage: Storage, key: str, state: RunState) -> str:
-    """Make the run's folder, under ``key`` or the first free name of ``key-2``, ``key-3``, ….
-
-    Making a folder succeeds for one process only; so a folder is never shared by two runs.
-    """
-    number = 1
-    while True:
-        name = key if number == 1 else f"{key}-{number}"
-        folder = storage / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        state.write(folder)
-        return name
+def _over(state: RunState, error: BaseException, secrets: list[str]) -> RunState:
+    """The state after an error; results that are written stay completed."""
+    if state.state != "running":
+        return state
+    ended = "interrupted" if isinstance(error, INTERRUPTIONS) else "failed"
+    return state.end(ended, redact(f"{type(error).__name__}: {error}", secrets))
 
 
-def _upload(storage: Storage, key: str, state: RunState) -> None:
-    """Upload the run; a remote that cannot be reached is no reason to lose it."""
-    try:
-        storage.upload(key)
-    except Exception as error:  # an extra may be missing, a key wrong, a disk full
-        replace(state, synced=False).write(storage / key)
-        text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
-        warnings.warn(text, NotSyncedWarning, stacklevel=4)
+def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
+    from loguru import logger
+
+    start = time.monotonic()
+    logger.info("run {} in {}", run.key, run.folder)
+    write_args(node.args, run.folder / ARGS)
+    facts = reproducible_facts(run.project_dir)
+    facts["argv"] = [redact(word, secrets) for word in facts["argv"]]
+    facts["node"] = {"__module__": type(node).__module__, "__qualname__": type(node).__qualname__}
+    write_reproducible(run.folder, facts)
+    call_plugins("run_start", run=run)
+    node._call_pre_run_hooks()
+    result = node._run()
+    write_results(run.folder, run.key, result)
+    logger.info("{} completed in {:.1f} s", run.key, time.monotonic() - start)
+    return result

@@ -2,17 +2,22 @@
 
 ::
 
-    {"state": "running",                  "completed", "failed" or "interrupted"
+    {"state": "running",                  see below
      "id": "9f…",                         of this run alone, whatever its key
      "node": "my_project.fit_ols.FitOLS",
      "started": "2026-11-21T08:00:17.123456+00:00",
+     "heartbeat": "2026-11-21T08:04:47.123456+00:00",   renewed every half minute
      "ended": null,
      "host": "gpu3", "pid": 4242,
+     "machine": "gpu3 …", "process": "12345",           to tell this process from another
      "error": null,                       "ValueError: …" of a run that failed
-     "synced": true}                      false: the remote does not have all of it yet
+     "pending_sync": false}               true: the remote does not have all of it yet
 
-The file is replaced as a whole at each change. It tells how a run is going; that a run is
-*completed* is told by its ``results.pickle``, which is written whole or not at all.
+The states are *queued* and *running*, then *completed*, *failed* or *interrupted* (Ctrl-C,
+SIGTERM), or *preempted* by a scheduler. *lost* is never written: it is said of a run that is
+*running* by its file while its process is gone. The file is replaced as a whole at each change.
+That a run is *completed* is told by its ``results.pickle`` alone, which is written whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -25,11 +30,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from savethat._process import is_alive, machine, started
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 STATE = "state.json"
 RESULTS = "results.pickle"
+GOING_ON = ("queued", "running")
 
 
 def _now() -> str:
@@ -41,19 +49,34 @@ class RunState:
     """How a run is going."""
 
     state: str = "running"
-    node: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
+    node: str = ""
     started: str = field(default_factory=_now)
+    heartbeat: str = field(default_factory=_now)
     ended: str | None = None
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+    machine: str = field(default_factory=machine)
+    process: str = field(default_factory=lambda: started(os.getpid()) or "")
     error: str | None = None
-    synced: bool = True
+    pending_sync: bool = False
 
-    def end(self, state: str, error: BaseException | None = None) -> Self:
+    def beat(self) -> Self:
+        """The same run, seen alive now."""
+        return replace(self, heartbeat=_now())
+
+    def end(self, state: str, error: str | None = None) -> Self:
         """The same run, over."""
-        text = None if error is None else f"{type(error).__name__}: {error}"
-        return replace(self, state=state, ended=_now(), error=text)
+        return replace(self, state=state, heartbeat=_now(), ended=_now(), error=error)
+
+    @property
+    def now(self) -> str:
+        """The state as it can be seen from here: *lost* if the process is gone."""
+        if self.state == "running" and not is_alive(
+            self.machine, self.pid, self.process, self.heartbeat
+        ):
+            return "lost"
+        return self.state
 
     def encode(self) -> bytes:
         """The bytes of ``state.json``."""
@@ -67,7 +90,11 @@ class RunState:
 
 
 def decode_state(data: bytes) -> RunState:
-    """Read ``state.json``; what a later version added is passed over."""
+    """Read ``state.json``; what a later version added is passed over.
+
+    Raises:
+        ValueError: The bytes are no state.
+    """
     known = {f.name for f in fields(RunState)}
     content: dict[str, Any] = json.loads(data)
     return RunState(**{name: value for name, value in content.items() if name in known})

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from savethat import _find
 from savethat._config import Config, load_config
+from savethat._inputs import note_input
 from savethat._results import read_results
-from savethat._state import RESULTS
-from savethat.errors import RunNotFound
+from savethat._state import GOING_ON, RESULTS
+from savethat.errors import RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,8 +89,11 @@ class Storage:
         if "r" in mode or "a" in mode or "+" in mode:
             if not path.exists() and self.config.remote is not None:
                 self._fetch_file(key, needed="r" in mode)
-            path.parent.mkdir(parents=True, exist_ok=True) if "r" not in mode else None
+            if "a" in mode:
+                path.parent.mkdir(parents=True, exist_ok=True)
             with path.open(mode, encoding=encoding) as file:
+                if "r" in mode:
+                    note_input(path, self.key_of(key))
                 yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +152,7 @@ class Storage:
         if remote is None:
             if not path.exists():
                 raise RunNotFound(name, [str(self.storage_path)])
+            note_input(path, name)
             return path
         from savethat._remote import download_folder
 
@@ -156,6 +161,7 @@ class Storage:
             remote.download(name, path)
         elif not download_folder(remote, name, path) and not path.exists():
             raise RunNotFound(name, [str(self.storage_path), remote.url])
+        note_input(path, name)
         return path
 
     def download_file(self, key: PathLike) -> Path:
@@ -203,12 +209,16 @@ class Storage:
 
         Raises:
             ValueError: The key is the storage itself, or only the remote copy is to go.
+            RunStillRunning: The run is going on.
         """
         name = self.key_of(key)
         if not name:
             raise ValueError("the whole storage cannot be removed")
         if remote and not local:
             raise ValueError(f"{name}: removing only the remote copy would leave it unprotected")
+        state = _find.read_any_state(self, name, remote=remote)
+        if state is not None and state.now in GOING_ON:
+            raise RunStillRunning(name, state.host, state.pid)
         if remote and self.remote is not None:
             from savethat._remote import remove_folder
 

@@ -13,7 +13,21 @@ import enum
 import json
 import types
 from pathlib import Path, PurePath
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from savethat._secret import Secret, lost_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEQUENCES: dict[Any, type] = {
     list: list,
@@ -84,9 +98,21 @@ def parse_word(tp: Any, word: str) -> Any:
         return _choose(word, values | dict(tp.__members__), list(tp.__members__))
     if is_nested(tp):
         return build(tp, json.loads(word))
+    if (origin or tp) is Secret:
+        return _secret(parse_word, get_args(tp), word)
     if not callable(tp):
         raise ValueError(f"{tp} cannot be given on the command line")  # noqa: TRY004
     return tp(word)
+
+
+def _secret(read: Callable[[Any, Any], Any], arms: tuple[Any, ...], data: Any) -> Secret[Any]:
+    if data is None:
+        return lost_secret()
+    kind = (*arms, str)[0]
+    try:
+        return Secret(read(kind, data))
+    except (ValueError, TypeError):  # its message would show the value
+        raise ValueError(f"a secret is not of type {kind.__name__}") from None
 
 
 def parse_words(tp: Any, words: list[str]) -> Any:
@@ -160,6 +186,8 @@ def from_data(tp: Any, data: Any) -> Any:
         return _mapping(arms, data)
     if is_nested(tp):
         return data if isinstance(data, tp) else build(tp, data)
+    if origin is Secret:
+        return data if isinstance(data, Secret) else _secret(from_data, arms, data)
     return _scalar(tp, data)
 
 
@@ -276,6 +304,8 @@ def to_data(value: Any) -> Any:
         }
     if isinstance(value, enum.Enum):
         return value.name
+    if isinstance(value, Secret):
+        return None
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, PurePath):

@@ -10,6 +10,7 @@
     ├── NodeNotFound (LookupError)            no node, or several, of that name
     ├── RunNotFound (LookupError)             no run of that key, here or remotely
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
+    ├── RunStillRunning (RuntimeError)        what is going on is not removed
     ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
     └── UnsafeFolder (PermissionError)        others can write where a pickle would be read
 
@@ -121,6 +122,20 @@ class NodeAlreadyRan(SavethatError, RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.key} has been run; create another node to run it again"
+
+
+class RunStillRunning(SavethatError, RuntimeError):
+    """A run that is going on is not removed."""
+
+    def __init__(self, key: str, host: str, pid: int) -> None:
+        super().__init__(key, host, pid)
+        self.key, self.host, self.pid = key, host, pid
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} is running on {self.host} as process {self.pid}, so it is not removed; "
+            "end it first"
+        )
 
 
 class ResultsNotSaved(SavethatError, TypeError):

@@ -1,0 +1,71 @@
+"""SIGTERM and SIGHUP end a run as Ctrl-C does: interrupted, with everything written and uploaded.
+
+Batch systems send SIGTERM some seconds before they kill. Python's default would end the process at
+once, and the run would be lost.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Terminated(SystemExit):
+    """The process was asked to end; its status is 128 plus the signal's number."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(128 + signum)
+        self.signum = signum
+
+    def __str__(self) -> str:
+        return signal.Signals(self.signum).name
+
+
+class Termination:
+    """What to do with a request to end."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.held: int | None = None
+
+    def handle(self, signum: int, _: Any) -> None:
+        """Raise :class:`Terminated`; while holding, later."""
+        if not self.holding:
+            self.holding = True  # what comes after is the end, and a second request adds nothing
+            raise Terminated(signum)
+        self.held = signum
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let the block come to its end before the process does."""
+        requested, self.holding = self.holding, True
+        yield
+        if not requested:
+            self.holding = False
+            if self.held is not None:
+                raise Terminated(self.held)
+
+
+@contextmanager
+def termination() -> Iterator[Termination]:
+    """Turn requests to end into an exception during the block.
+
+    Only in the main thread, and only where the program has no handler of its own.
+    """
+    request = Termination()
+    ours = threading.current_thread() is threading.main_thread()
+    taken = [s for s in SIGNALS if ours and signal.getsignal(s) is signal.SIG_DFL]
+    for signum in taken:
+        signal.signal(signum, request.handle)
+    try:
+        yield request
+    finally:
+        for signum in taken:
+            signal.signal(signum, signal.SIG_DFL)

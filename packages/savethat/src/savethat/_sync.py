@@ -1,0 +1,231 @@
+"""A run and its remote copy: claim the key there, upload beside the run, and to the end.
+
+A run that the remote does not have all of is *pending*: its state says so, and an empty file named
+by its key in ``.savethat/pending`` of the local storage lets it be found without reading every
+state. ``python -m my_project sync`` and the next run upload what is pending.
+
+The state is uploaded first, which claims the key, and again after everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from savethat._key import is_unique
+from savethat._state import GOING_ON, STATE, RunState, decode_state, read_state
+from savethat.errors import NotSyncedWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from threading import Event
+
+    import expcore
+    from savethat._storage import Storage
+
+PENDING = ".savethat/pending"
+PENDING_LIMIT_S = 60
+SETTLED_S = 5
+"""A file that was written longer ago than this is uploaded while the run goes on."""
+
+
+def claim(storage: Storage, key: str, state: RunState) -> str:
+    """Claim ``key``, or the first free name of ``key-2``, ``key-3``, …, for a run.
+
+    Making a folder succeeds for one process only, and so does writing a new remote key; so no two
+    runs share a name. A key made by :func:`~savethat._key.new_key` is claimed remotely later, with
+    the first upload: no other machine has it, and a run can start while the network is down.
+    """
+    number = 1
+    while True:
+        name = key if number == 1 else f"{key}-{number}"
+        number += 1
+        folder = storage / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        if not is_unique(name) and not _claim_remotely(storage, name, state):
+            folder.rmdir()
+            continue
+        if state.pending_sync:
+            _mark(storage, name)
+        state.write(folder)
+        return name
+
+
+def _claim_remotely(storage: Storage, key: str, state: RunState) -> bool:
+    """Whether the key is this run's; yes, for now, where the remote cannot be asked."""
+    from expcore import KeyExists
+
+    try:
+        if storage.remote is not None:
+            storage.remote.write_new(f"{key}/{STATE}", state.encode())
+    except KeyExists:
+        return _owner(storage.remote, key) == state.id
+    except Exception as error:  # whatever is wrong with the remote, the run goes on
+        _warn(key, storage, error)
+    return True
+
+
+def _owner(remote: expcore.Storage | None, key: str) -> str | None:
+    """The id of the run that has the key remotely."""
+    from expcore import KeyNotFound
+
+    try:
+        return None if remote is None else decode_state(remote.read(f"{key}/{STATE}")).id
+    except KeyNotFound:
+        return None
+
+
+class Sync:
+    """The uploads of one run."""
+
+    def __init__(self, storage: Storage, key: str) -> None:
+        self.storage, self.key = storage, key
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._warned = False
+
+    def upload_settled(self, over: Event) -> None:
+        """Upload files that have not changed for some seconds; a failure is no reason to stop.
+
+        Args:
+            over: Set when there is no time left.
+        """
+        remote = None
+        try:
+            for name, seen in _files(self.storage / self.key):
+                if over.is_set():
+                    return
+                age = time.time() - seen[1] / 1e9
+                if self._sent.get(name) != seen and (age > SETTLED_S or name == STATE):
+                    remote = remote or self.storage.remote
+                    if remote is None:
+                        return
+                    remote.upload(self.storage / self.key / name, f"{self.key}/{name}")
+                    self._sent[name] = seen
+        except Exception as error:  # tried again at the next heartbeat, and at the end
+            if not self._warned:
+                self._warned = True
+                from loguru import logger
+
+                logger.warning("{} is not uploaded yet: {}", self.key, error)
+
+    def finish(self, state: RunState) -> str:
+        """Upload the run as it is at its end, and then what earlier runs have left.
+
+        If that fails, they stay pending.
+
+        Returns:
+            The run's key, as :func:`push` does.
+        """
+        if self.storage.config.remote is None:
+            return self.key
+        try:
+            key = push(self.storage, self.key, state)
+            if state.state != "interrupted":  # then time is short
+                push_pending(self.storage, limit_s=PENDING_LIMIT_S)
+        except Exception as error:  # whatever it is, the run is kept locally
+            _warn(self.key, self.storage, error)
+            return self.key
+        return key
+
+
+def push(storage: Storage, key: str, state: RunState | None = None) -> str:
+    """Upload all of a run, and mark it as synced.
+
+    Returns:
+        The key: another one, if another machine has taken the first one meanwhile.
+
+    Raises:
+        expcore.ExpcoreError: The remote refused, or could not be reached.
+    """
+    folder, remote = storage / key, storage.remote
+    state = state or read_state(folder)
+    if state is None or remote is None:  # a run of a version without states
+        storage.upload(key)
+        return key
+    if _owner(remote, key) not in (state.id, None):
+        new = claim(storage, f"{key}-2", state)
+        for file in list(folder.iterdir()):
+            os.replace(file, storage / new / file.name)  # noqa: PTH105
+        folder.rmdir()
+        _unmark(storage, key)
+        return push(storage, new, state)
+    remote.write(f"{key}/{STATE}", state.encode())
+    storage.upload(key)
+    synced = replace(state, pending_sync=False)
+    remote.write(f"{key}/{STATE}", synced.encode())
+    synced.write(folder)
+    _unmark(storage, key)
+    return key
+
+
+def pending(storage: Storage) -> list[str]:
+    """The keys of the runs that are over, and that the remote does not have all of."""
+    try:
+        names = sorted(os.listdir(storage / PENDING))  # noqa: PTH208 # names only
+    except FileNotFoundError:
+        return []
+    found: list[str] = []
+    for name in names:
+        key = name.replace("%2F", "/")
+        state = read_state(storage / key)
+        if state is None:
+            _unmark(storage, key)  # it was removed
+        elif state.now not in GOING_ON:
+            found.append(key)
+    return found
+
+
+def push_pending(storage: Storage, *, limit_s: float = float("inf")) -> list[str]:
+    """Upload the runs that are pending; the keys under which they are.
+
+    Args:
+        storage: Where they are.
+        limit_s: After this many seconds no further run is begun.
+
+    Raises:
+        expcore.ExpcoreError: The remote refused, or could not be reached.
+    """
+    start = time.monotonic()
+    done: list[str] = []
+    for key in pending(storage):
+        if time.monotonic() - start > limit_s:
+            break
+        done.append(push(storage, key))
+    return done
+
+
+def _mark(storage: Storage, key: str) -> None:
+    folder = storage / PENDING
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / key.replace("/", "%2F")).touch()
+
+
+def _unmark(storage: Storage, key: str) -> None:
+    (storage / PENDING / key.replace("/", "%2F")).unlink(missing_ok=True)
+
+
+def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
+    """Name, size and time (ns) of each file below a folder; no links, nothing half-written."""
+    found: list[tuple[str, tuple[int, int]]] = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found += _files(folder / entry.name, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(".tmp"):
+                with suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    found.append((prefix + entry.name, (stat.st_size, stat.st_mtime_ns)))
+    return sorted(found)
+
+
+def _warn(key: str, storage: Storage, error: BaseException) -> None:
+    text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
+    warnings.warn(text, NotSyncedWarning, stacklevel=3)

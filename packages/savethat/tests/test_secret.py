@@ -1,0 +1,96 @@
+"""A secret argument appears in no file of its run."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import savethat
+from savethat._args import make_args
+
+WORD = 'hunter2 "ü'
+
+
+@dataclass(frozen=True)
+class LoginArgs:
+    token: savethat.Secret[str]
+    pins: list[savethat.Secret[int]] = field(default_factory=list)
+    user: str = "me"
+
+
+class Login(savethat.Node[LoginArgs, object]):
+    def _run(self) -> object:
+        token = self.args.token.value
+        savethat.logger.info("args {}", self.args)
+        savethat.logger.info("careless {}", token)
+        print("printed", token)
+        if self.args.user == "fail":
+            raise ValueError(f"refused: {token}")
+        return self.args
+
+
+def everything(folder: Path) -> str:
+    texts = [
+        file.read_bytes().decode("utf-8", "replace")
+        for file in folder.rglob("*")
+        if file.is_file()
+    ]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("user", ["me", "fail"])
+def test_no_file_of_the_run_has_it(
+    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    words = ["--token", WORD, "--pins", "424242", "--user", user]
+    monkeypatch.setattr("sys.argv", ["prog", *words])
+    node = savethat.create_node(Login, words, storage=storage)
+    assert node.args.token.value == WORD
+    assert node.args.pins[0].value == 424242
+    try:
+        node.run()
+    except ValueError:
+        assert user == "fail"
+
+    kept = everything(node.output_dir)
+    assert "careless ***" in kept
+    assert "printed ***" in kept
+    for leak in ("hunter2", "424242"):
+        assert leak not in kept
+
+
+def test_it_is_not_kept_so_it_must_be_given_again(storage: savethat.Storage) -> None:
+    node = savethat.create_node(Login, {"token": WORD}, storage=storage)
+    node.run()
+
+    again = storage.load_results(node.key)
+    (found,) = storage.find_runs()
+
+    assert found["token"] is None
+    with pytest.raises(LookupError, match="give it again"):
+        _ = again.token.value
+    with pytest.raises(LookupError, match="give it again"):
+        _ = make_args(LoginArgs, {"token": None}).token.value
+
+
+def test_it_is_hidden_wherever_it_is_shown() -> None:
+    secret = savethat.Secret(WORD)
+
+    shown = [repr(secret), str(secret), f"{secret:>5}", f"{[secret]}", repr(pickle.dumps(secret))]
+    assert all("hunter2" not in text for text in shown)
+    assert secret == savethat.Secret(WORD) != savethat.Secret("other")
+    assert hash(secret) == hash(savethat.Secret(WORD))
+    assert copy.copy(secret) != secret
+
+
+def test_a_refusal_does_not_show_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_args(LoginArgs, ["--token", "x", "--pins", "hunter2"])
+
+    shown = capsys.readouterr().err
+    assert "--pins: a secret is not of type int" in shown
+    assert "hunter2" not in shown
