@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ckpt._checkpoint import Checkpoint
     from ckpt._collection import Var, VarCollection, Variable
     from ckpt._io import load_var_collection, save_var_collection
-    from ckpt._torch import torch_variables
+    from ckpt._torch_variables import torch_variables
     from ckpt.errors import (
         AmbiguousNameError,
         BrokenCheckpointWarning,
@@ -54,7 +54,7 @@ _HOMES = {
     "Variable": "_collection",
     "load_var_collection": "_io",
     "save_var_collection": "_io",
-    "torch_variables": "_torch",
+    "torch_variables": "_torch_variables",
 }
 
 

@@ -19,7 +19,7 @@ from ckpt._tensors import make_tensor, tensor_dtype
 from ckpt.errors import InvalidOptionError, NotAVarCollectionError, StateMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ckpt._dtypes import Array
 
@@ -33,31 +33,8 @@ SCHEDULED = {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"}
 EXTRA = "_extra_state"
 
 
-def torch_variables(*objects: Any, **named: Any) -> VarCollection:
-    """The variables of torch objects, as they are whenever the collection is saved or restored.
-
-    Everything comes back exactly: bfloat16 and float8 bit for bit, an optimizer's moments and
-    settings, a generator's state. Restored into a fresh optimizer, its state is created.
-
-    Args:
-        *objects: Modules, optimizers, schedulers and generators, at most one of each kind; they
-            are called ``model``, ``optimizer``, ``scheduler`` and ``generator``.
-        **named: The same, and tensors, and whatever has ``state_dict`` and ``load_state_dict``
-            of plain data and tensors, under names of their own.
-
-    Returns:
-        A collection with names like ``model/0.weight`` and ``optimizer/state/0/exp_avg``.
-
-    Raises:
-        InvalidOptionError: Two objects would have one name (ValueError).
-        NotAVarCollectionError: An object is of none of these kinds (TypeError).
-
-    >>> import ckpt
-    >>> model = torch.nn.Linear(2, 1)
-    >>> optimizer = torch.optim.Adam(model.parameters())
-    >>> sorted(ckpt.torch_variables(model, optimizer))
-    ['model/bias', 'model/weight', 'optimizer']
-    """
+def collect(objects: Sequence[Any], named: Mapping[str, Any]) -> TorchVariables:
+    """The variables of torch objects; see :func:`ckpt.torch_variables`."""
     parts: dict[str, Any] = {}
     for item in objects:
         name = next((name for kind, name in KINDS.items() if isinstance(item, kind)), None)
@@ -323,6 +300,3 @@ class PendingText:
         if array.dtype.kind != "S" or array.ndim != 0:
             raise ValueError(f"it is an array of {array.dtype}, not the text of a state")
         return cast("bytes", array.item()).decode()
-
-
-torch_variables.__module__ = "ckpt"
