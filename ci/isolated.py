@@ -65,7 +65,7 @@ def check(
     needed = sorted({wheels["expcore"], wheels[package]})
     named = [f"{distribution(package)}[test] @ {wheels[package].as_uri()}", wheels["expcore"]]
     config = ["-c", ROOT / "pytest.toml", "--rootdir", copy, "-p", "no:cacheprovider"]
-    steps = [
+    steps: list[list[object]] = [
         ["uv", "venv", "-q", "--no-project", "--python", interpreter(version), venv],
         [*install, *needed],
         [python, ROOT / "ci" / "only.py", distribution(package)],
@@ -113,7 +113,7 @@ def main() -> int:
         names = sorted({"expcore", *args.packages})
         built = pool.map(lambda name: build(name, work / "dist"), names)
         wheels = dict(zip(names, built, strict=True))
-        results = pool.map(lambda job: check(*job, work, wheels, args.resolution), jobs)
+        results = pool.map(lambda job: check(job[0], job[1], work, wheels, args.resolution), jobs)
         for (package, version), (ok, out) in zip(jobs, results, strict=True):
             last = (out.strip().splitlines() or [""])[-1]
             print("ok  " if ok else "FAIL", version, package, last, flush=True)

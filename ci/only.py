@@ -19,8 +19,8 @@ def main(distribution: str) -> None:
     found = {name: names[name] for name in names.keys() & OURS}
     if set(found) != wanted:
         sys.exit(f"installed {sorted(found)}, wanted {sorted(wanted)}")
-    for name, package in found.items():
-        origin = package.read_text("direct_url.json") or ""
+    for name, installed in found.items():
+        origin = installed.read_text("direct_url.json") or ""
         if "editable" in origin:
             sys.exit(f"{name} is an editable install: {origin}")
     package = importlib.import_module(distribution.replace("-", "_"))

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 import ckpt
 import persist_to_disk as ptd
 import savethat
-from torch_saveload import save_load
+from torch_saveload import SaveLoad, save_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def baseline_accuracy(test_share: float, seed: int) -> float:
 
 
 @save_load(version="1.0")
-class DigitNet(nn.Module):
+class DigitNet(nn.Module, SaveLoad):
     """Two hidden layers: (batch, 64) float32 → (batch, 10) logits."""
 
     def __init__(self, hidden: int = 128, dropout: float = 0.1) -> None:
