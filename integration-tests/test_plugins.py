@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from environments import Environment, make_environment
+from environments import ROOT, Environment, make_environment
 
 SCRIPT = Path(__file__).with_name("everything.py")
 KINDS = {
@@ -87,6 +88,28 @@ def test_without_savethat_the_others_go_on(
         everything.uv("install", "--no-deps", wheels["savethat"])
 
     assert seen["result"] == 1.0
+
+
+def test_the_plugin_of_the_documentation_works_as_it_is_written(
+    everything: Environment, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    for language, name in {"python": "disk_space.py", "toml": "pyproject.toml"}.items():
+        (block,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+        (plugin / name).write_text(block, "utf-8")
+    assert len((plugin / "disk_space.py").read_text("utf-8").splitlines()) <= 20
+
+    everything.uv("install", plugin)
+    try:
+        seen = run_script(everything, tmp_path / "project")
+    finally:
+        everything.uv("uninstall", "disk-space")
+
+    (note,) = [artifact for artifact in seen["artifacts"] if artifact["kind"] == "note"]
+    assert note["free_bytes"] > 0
+    assert "disk_space.txt" in seen["files"]
 
 
 def install_plugin(folder: Path, name: str, source: str) -> Path:
