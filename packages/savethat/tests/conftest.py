@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 import savethat
 from savethat import _node, _plugins
@@ -60,6 +61,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith(("B2_", "SAVETHAT_CRED")):
             monkeypatch.delenv(name)
     _plugins._load.cache_clear()
+    logger.remove()  # loguru's own handler keeps the stderr of the test that imported it
     yield
     _plugins._load.cache_clear()
     _node._project_dirs.clear()

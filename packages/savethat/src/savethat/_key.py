@@ -6,8 +6,8 @@ versions, which end with the time, are read as well.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from datetime import UTC, datetime
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o and u: easily misread
@@ -22,7 +22,7 @@ def new_key(name: str, *, now: datetime | None = None) -> str:
     'FitOLS_2026-11-21T08-00-17_...'
     """
     time = (now or datetime.now(UTC)).strftime(TIME)
-    unique = "".join(secrets.choice(ALPHABET) for _ in range(6))
+    unique = "".join(ALPHABET[byte % len(ALPHABET)] for byte in os.urandom(6))
     return f"{name}_{time}_{unique}"
 
 

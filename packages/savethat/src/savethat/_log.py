@@ -47,12 +47,9 @@ class RunLog:
     def _open(self, name: str) -> TextIO:
         return (self.run.folder / name).open("a", encoding="utf-8", errors="backslashreplace")
 
-    def write_text(self, message: str) -> None:
-        """Write a formatted log line; a sink of loguru."""
-        self._write(self._text, message)
-
-    def write_json(self, message: str) -> None:
-        """Write a serialised log line; a sink of loguru."""
+    def write_logged(self, message: str) -> None:
+        """Write a serialised log line, and the text in it; a sink of loguru."""
+        self._write(self._text, json.loads(message)["text"])
         self._write(self._json, message)
 
     def write_printed(self, stream: str, line: str) -> None:
@@ -96,25 +93,22 @@ def log_to(run: RunContext, secrets: list[str]) -> Iterator[None]:
         if belongs(line):
             log.write_printed(stream, line)
 
-    shared: dict[str, Any] = {
-        "filter": belongs,
-        "level": "DEBUG",
-        "format": FILE_FORMAT,
-        "backtrace": False,
-        "diagnose": False,
-        "colorize": False,
-    }
-    handlers = [
-        logger.add(log.write_text, **shared),
-        logger.add(log.write_json, serialize=True, **shared),
-    ]
+    handler = logger.add(
+        log.write_logged,
+        filter=belongs,
+        level="DEBUG",
+        format=FILE_FORMAT,
+        serialize=True,
+        backtrace=False,
+        diagnose=False,
+        colorize=False,
+    )
     try:
         with captured(printed):
             yield
     finally:
-        for handler in handlers:
-            with suppress(ValueError):  # the node took all handlers away
-                logger.remove(handler)
+        with suppress(ValueError):  # the node took all handlers away
+            logger.remove(handler)
         log.close()
 
 

@@ -8,7 +8,6 @@ heartbeat: the run's process renews its state every :data:`HEARTBEAT_S` seconds.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +17,16 @@ LOST_AFTER_S = 600
 """Longer than computers sleep at a stop in the network or a pause of the file system."""
 
 
+def host() -> str:
+    """This computer's name."""
+    import socket  # only a run needs it, not the listing of runs
+
+    return socket.gethostname()
+
+
 def machine() -> str:
     """This machine, boot and space of process ids; equal for processes that can see each other."""
-    parts = [socket.gethostname()]
+    parts = [host()]
     if sys.platform == "linux":
         for read in (_boot, _namespace):
             try:

@@ -24,6 +24,7 @@ from typing import Any
 from savethat._git import git_facts
 
 REPRODUCIBLE = "reproducible.json"
+HEADERS = ("Name", "Version")
 VARIABLES = (
     "CONDA_DEFAULT_ENV",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -88,10 +89,12 @@ def installed_packages() -> dict[str, str]:
 
     found: dict[str, str] = {}
     for distribution in distributions():
-        # The first on sys.path is the one that is imported.
-        name = distribution.name
-        if name:  # a broken installation leaves nameless remains
-            found.setdefault(name, distribution.version)
+        # .name and .version parse all of the metadata, each time, with the README that is in it.
+        head = (distribution.read_text("METADATA") or "").partition("\n\n")[0]
+        name, version = (re.search(rf"^{key}: *(.+)$", head, re.MULTILINE) for key in HEADERS)
+        if name and version:  # a broken installation leaves nameless remains
+            # The first on sys.path is the one that is imported.
+            found.setdefault(name[1].strip(), version[1].strip())
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

@@ -24,13 +24,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import socket
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from savethat._process import is_alive, machine, started
+from savethat._process import host, is_alive, machine, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +47,12 @@ class RunState:
     """How a run is going."""
 
     state: str = "running"
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = field(default_factory=lambda: os.urandom(8).hex())
     node: str = ""
     started: str = field(default_factory=_now)
     heartbeat: str = field(default_factory=_now)
     ended: str | None = None
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=host)
     pid: int = field(default_factory=os.getpid)
     machine: str = field(default_factory=machine)
     process: str = field(default_factory=lambda: started(os.getpid()) or "")

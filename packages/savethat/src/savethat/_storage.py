@@ -6,19 +6,13 @@ folders are a project's own (data sets, caches); they are uploaded and downloade
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from savethat import _find
 from savethat._config import Config, load_config
-from savethat._inputs import note_input
-from savethat._results import read_results
-from savethat._state import GOING_ON, RESULTS
 from savethat.errors import RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
@@ -82,6 +76,8 @@ class Storage:
         in place as a whole, with its folders, when the block ends, and not at all if it raises.
         Text is UTF-8.
         """
+        from io import TextIOWrapper
+
         from expcore import open_atomic
 
         path = self / key
@@ -93,7 +89,7 @@ class Storage:
                 path.parent.mkdir(parents=True, exist_ok=True)
             with path.open(mode, encoding=encoding) as file:
                 if "r" in mode:
-                    note_input(path, self.key_of(key))
+                    self._note_input(key)
                 yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,10 +97,15 @@ class Storage:
             if encoding is None:
                 yield binary
                 return
-            text = io.TextIOWrapper(binary, encoding=encoding)
+            text = TextIOWrapper(binary, encoding=encoding)
             yield text
             text.flush()
             text.detach()  # the file is open_atomic's to close
+
+    def _note_input(self, key: PathLike) -> None:
+        from savethat._inputs import note_input
+
+        note_input(self / key, self.key_of(key))
 
     def _fetch_file(self, key: PathLike, *, needed: bool) -> None:
         try:
@@ -152,7 +153,7 @@ class Storage:
         if remote is None:
             if not path.exists():
                 raise RunNotFound(name, [str(self.storage_path)])
-            note_input(path, name)
+            self._note_input(key)
             return path
         from savethat._remote import download_folder
 
@@ -161,7 +162,7 @@ class Storage:
             remote.download(name, path)
         elif not download_folder(remote, name, path) and not path.exists():
             raise RunNotFound(name, [str(self.storage_path), remote.url])
-        note_input(path, name)
+        self._note_input(key)
         return path
 
     def download_file(self, key: PathLike) -> Path:
@@ -216,7 +217,10 @@ class Storage:
             raise ValueError("the whole storage cannot be removed")
         if remote and not local:
             raise ValueError(f"{name}: removing only the remote copy would leave it unprotected")
-        state = _find.read_any_state(self, name, remote=remote)
+        from savethat._find import read_any_state
+        from savethat._state import GOING_ON
+
+        state = read_any_state(self, name, remote=remote)
         if state is not None and state.now in GOING_ON:
             raise RunStillRunning(name, state.host, state.pid)
         if remote and self.remote is not None:
@@ -252,6 +256,8 @@ class Storage:
             A dictionary for each run: ``run_key``, ``run_date``, ``run_completed``,
             ``run_state``, ``run_files``, and the arguments by their names.
         """
+        from savethat import _find
+
         found = _find.select(
             self, path, remote, _find.Wanted(only_failed, only_completed, before, after)
         )
@@ -269,6 +275,8 @@ class Storage:
         after: datetime | None = None,
     ) -> Iterator[tuple[Path, list[Path]]]:
         """Yield runs, oldest first, each with its files; the arguments are :meth:`find_runs`'."""
+        from savethat import _find
+
         base = self.storage_path if absolute else Path()
         wanted = _find.Wanted(only_failed, only_completed, before, after)
         for run in _find.select(self, path, remote, wanted):
@@ -285,6 +293,9 @@ class Storage:
             RunNotFound: There is no such run, or it has no results.
             UnsafeFolder: Others can write to the folder, and ``trust`` was not given.
         """
+        from savethat._results import read_results
+        from savethat._state import RESULTS
+
         file = f"{self.key_of(key)}/{RESULTS}"
         if not (self / file).exists():
             self.download_file(file)
@@ -293,11 +304,13 @@ class Storage:
 
 def _remove_local(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
+        from shutil import rmtree
+
         # Renamed first: a removal that is cut short leaves no half run to be found.
         hidden = path.with_name(f".removed-{path.name}")
-        shutil.rmtree(hidden, ignore_errors=True)
+        rmtree(hidden, ignore_errors=True)
         path.rename(hidden)
-        shutil.rmtree(hidden)
+        rmtree(hidden)
     else:
         path.unlink(missing_ok=True)
 
