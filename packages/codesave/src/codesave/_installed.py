@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
@@ -34,6 +35,11 @@ def is_installed(name: str) -> bool:
     return any(finder.find_spec(name, None) is not None for finder in editable)
 
 
+def is_installed_file(path: str) -> bool:
+    """Whether a file of code belongs to an installed package or the standard library."""
+    return path.startswith("<frozen ") or path.startswith(_installed_paths())
+
+
 @cache
 def _installed_paths() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
@@ -43,7 +49,7 @@ def _installed_paths() -> tuple[str, ...]:
         for path_file in sorted(Path(folder).glob("*.pth")):
             lines = path_file.read_text("utf-8", "replace").splitlines()
             folders += [str(Path(folder, line)) for line in lines if _is_path(line)]
-    return tuple(dict.fromkeys(folders))
+    return tuple(dict.fromkeys(os.path.join(folder, "") for folder in folders))  # noqa: PTH118
 
 
 def _is_path(line: str) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from codesave._cache import KEY_LENGTH
 from codesave._frames import caller_or_none
+from codesave._installed import is_installed, is_installed_file
 from codesave._worlds import NAMESPACE, World, world_of
 
 if TYPE_CHECKING:
@@ -144,6 +145,23 @@ def calling_world(frame: FrameType | None) -> World | None:
     return None
 
 
+def _served_world(frame: FrameType | None, name: object) -> World | None:
+    """The world that a library imports a module for: it was given the module's name.
+
+    ``pkgutil.resolve_name``, ``unittest.mock.patch`` and hydra import what their caller names. They
+    get the module of the codebase that called them, unless the name is an installed package's.
+    """
+    while frame is not None:
+        world = calling_world(frame)
+        if world is not None:
+            top = name.partition(".")[0] if isinstance(name, str) else ""
+            return world if top and world.owns(top) and not is_installed(top) else None
+        if not is_installed_file(frame.f_code.co_filename):
+            return None
+        frame = frame.f_back
+    return None
+
+
 def _wrap_functions() -> None:
     """Redirect the functions that take the name of a module."""
     import importlib.resources
@@ -154,7 +172,6 @@ def _wrap_functions() -> None:
     _wrap(importlib, "import_module", package=1)
     _wrap(importlib.util, "find_spec", package=1)
     _wrap(pkgutil, "get_data")
-    _wrap(pkgutil, "resolve_name")
     _wrap(runpy, "run_module")
     resources = "files contents is_resource open_binary open_text path read_binary read_text"
     for name in resources.split():
@@ -173,7 +190,10 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
     # importlib.resources.files() looks for the frame that called it, and skips this very name.
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        world = calling_world(caller_or_none())
+        frame = caller_or_none()
+        world = calling_world(frame)
+        if world is None and function == "import_module":
+            world = _served_world(frame, args[0] if args else kwargs.get(first))
         if world is None:
             return original(*args, **kwargs)
         if args and isinstance(args[0], str):

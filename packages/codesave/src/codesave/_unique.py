@@ -60,7 +60,7 @@ class UniqueCodebase:
 
     @property
     def library_name(self) -> str:
-        """The package that its modules live in: ``import codesave._ns.<digits>.src`` works too."""
+        """The package that its modules live in, ``codesave._ns.<16 hex digits>``."""
         return self._world.name
 
     @property
