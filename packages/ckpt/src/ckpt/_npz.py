@@ -154,7 +154,7 @@ class NpzReader:
         points = np.frombuffer(array.astype(array.dtype.newbyteorder("=")), np.uint32)
         if points.max(initial=0) > sys.maxunicode:  # numpy itself would fail with a SystemError
             raise _Malformed("its names are no text")
-        return array.tolist()
+        return cast("list[str]", array.tolist())
 
     def read(self, names: Iterable[str]) -> dict[str, Array]:
         """Read the values of some variables, checksums verified.
