@@ -154,7 +154,7 @@ def test_a_file_that_is_no_bucket_is_left_alone(bucket, put, content):
 
     assert bucket.find(KEYS[1]) is None
     with pytest.raises(OSError, match="not a bucket file"):
-        put(KEYS[1], b"x")
+        put(KEYS[1], b"x", Bucket(bucket.path))
     assert bucket.path.read_bytes() == content
 
 
@@ -166,5 +166,5 @@ def test_a_bucket_of_a_newer_version_is_left_alone(bucket, put, monkeypatch):
 
     assert found(bucket.path, KEYS[1]) is None
     with pytest.raises(OSError, match=r"written by a newer version \(2\)"):
-        put(KEYS[1], b"x")
+        put(KEYS[1], b"x", Bucket(bucket.path))
     assert bucket.path.read_bytes() == content

@@ -11,12 +11,13 @@ import errno
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk import _frames as frames
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
 from persist_to_disk._kept import kept
 from persist_to_disk._old import set_aside
+from persist_to_disk._values import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +56,20 @@ class Bucket:
 
     def __init__(self, path: Path, *, trust: bool = False) -> None:
         self.path = path
-        self._name = str(path)
+        self.name = str(path)
+        self.sidecars = path.with_suffix(".d")
+        """The folder for the large results among its entries."""
         self._trust = trust
         self._seen: _Seen | None = None
+
+    @property
+    def signature(self) -> tuple[int, int, int] | None:
+        """Inode, size and time of the last change, when this process last looked at it."""
+        return self._seen.signature if self._seen else None
+
+    def load(self, entry: Entry) -> Any:
+        """Return the result that an entry holds; see :func:`decode`."""
+        return decode(entry.flags, entry.payload, self.sidecars, trust=self._trust)
 
     def find(self, key: bytes) -> Entry | None:
         """Return the entry of a key, or None.
@@ -68,7 +80,7 @@ class Bucket:
         """
         for _ in range(3):  # again if the file is replaced between looking and reading
             try:
-                status = os.stat(self._name)  # noqa: PTH116 -- three times faster as it is
+                status = os.stat(self.name)  # noqa: PTH116 -- three times faster as it is
             except FileNotFoundError:
                 self._seen = None
                 return None
@@ -80,7 +92,7 @@ class Bucket:
             frame = seen.latest.get(key)
             if frame is None or frame.flags & frames.FLAG_GONE:
                 return None
-            payload = kept.get((self._name, frame))
+            payload = kept.get((self.name, frame))
             if payload is None:
                 payload = self._read_payload(seen, frame)
                 if payload is None:
@@ -89,7 +101,7 @@ class Bucket:
                 if not frames.is_payload(frame, payload, seen.salt):
                     log.warning("%s: the entry at byte %d is damaged", self.path, frame.offset)
                     return None
-                kept.put((self._name, frame), payload)
+                kept.put((self.name, frame), payload)
             return Entry(key, frame.flags, frame.written_ns, payload)
         return None
 
@@ -102,7 +114,9 @@ class Bucket:
         if seen is not None:
             yield from (f for f in seen.latest.values() if not f.flags & frames.FLAG_GONE)
 
-    def append(self, key: bytes, payload: bytes, flags: int, lock: Lock) -> Entry:
+    def append(
+        self, key: bytes, payload: bytes, flags: int, lock: Lock
+    ) -> tuple[Entry | None, Entry]:
         """Add an entry, which replaces one of the same key.
 
         Args:
@@ -111,6 +125,9 @@ class Bucket:
             flags: See :mod:`_frames`.
             lock: Shared by all writers of this file; not held yet.
 
+        Returns:
+            The entry that was replaced, if this process knew of one, and the new one.
+
         Raises:
             UnsafePathError: Others may write to the file.
             OSError: It cannot be written; it holds what it held before.
@@ -118,6 +135,7 @@ class Bucket:
         written_ns = time.time_ns()
         lock.acquire()
         try:
+            old = self.find(key) if self._seen and key in self._seen.latest else None
             descriptor = self._open_to_append()
             try:
                 salt, end = self._prepare(descriptor)
@@ -128,8 +146,8 @@ class Bucket:
                 os.close(descriptor)
         finally:
             lock.release()
-        kept.put((self._name, frame), payload)
-        return Entry(key, flags, written_ns, payload)
+        kept.put((self.name, frame), payload)
+        return old, Entry(key, flags, written_ns, payload)
 
     def remove(self, lock: Lock) -> None:
         """Delete the file.
@@ -146,11 +164,11 @@ class Bucket:
 
     def _refresh(self) -> _Seen | None:
         """Read what is new in the file; None if it has no entries of this format."""
-        descriptor = os.open(self._name, os.O_RDONLY | _BINARY)
+        descriptor = os.open(self.name, os.O_RDONLY | _BINARY)
         try:
             status = os.fstat(descriptor)
             if not self._trust:
-                check_owner(self._name, status)
+                check_owner(self.name, status)
             header = frames.decode_header(_read_at(descriptor, frames.HEADER_BYTES, 0))
             if header is None or header[0] != frames.VERSION:
                 self._seen = None
@@ -178,7 +196,7 @@ class Bucket:
     def _read_payload(self, seen: _Seen, frame: frames.Frame) -> bytes | None:
         """Read a payload; None if the file is another one by now."""
         try:
-            descriptor = os.open(self._name, os.O_RDONLY | _BINARY)
+            descriptor = os.open(self.name, os.O_RDONLY | _BINARY)
         except FileNotFoundError:
             return None
         try:
@@ -192,27 +210,30 @@ class Bucket:
         flags = os.O_RDWR | os.O_CREAT | _BINARY
         mode = SHARED_FILE if self._trust else PRIVATE_FILE
         try:
-            descriptor = os.open(self._name, flags, mode)
+            descriptor = os.open(self.name, flags, mode)
         except FileNotFoundError:
             make_folder(self.path.parent, trust=self._trust)
-            descriptor = os.open(self._name, flags, mode)
-        if _read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
+            descriptor = os.open(self.name, flags, mode)
+        if self._seen is None and _read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
             os.close(descriptor)
             set_aside(self.path)
-            descriptor = os.open(self._name, flags, mode)
+            descriptor = os.open(self.name, flags, mode)
         return descriptor
 
     def _prepare(self, descriptor: int) -> tuple[int, int]:
         """Make the file ready for the next frame; return the salt and where that goes."""
         status = os.fstat(descriptor)
         if not self._trust:
-            check_owner(self._name, status)
+            check_owner(self.name, status)
+        seen = self._seen
+        if seen and seen.signature == _signature(status) and seen.end == status.st_size:
+            return seen.salt, seen.end  # nobody wrote since this process read it
         start = _read_at(descriptor, frames.HEADER_BYTES, 0)
         header = frames.decode_header(start)
         if header is None:
             whole = len(start) == frames.HEADER_BYTES
             if whole or not frames.FILE_MAGIC.startswith(start[: len(frames.FILE_MAGIC)]):
-                raise OSError(errno.EINVAL, "not a bucket file of this package", self._name)
+                raise OSError(errno.EINVAL, "not a bucket file of this package", self.name)
             os.ftruncate(descriptor, 0)
             data = frames.new_header()
             _write_at(descriptor, data, 0)
@@ -221,7 +242,7 @@ class Bucket:
             return header[1], len(data)
         version, salt = header
         if version != frames.VERSION:
-            raise OSError(errno.EINVAL, f"written by a newer version ({version})", self._name)
+            raise OSError(errno.EINVAL, f"written by a newer version ({version})", self.name)
         end = _end_of_frames(descriptor, status.st_size, salt)
         if end != status.st_size:
             log.info("%s: cutting off %d bytes of a torn entry", self.path, status.st_size - end)

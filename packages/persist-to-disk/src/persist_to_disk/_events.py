@@ -9,6 +9,7 @@ from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._values import sidecar_facts, sidecar_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from persist_to_disk._bucket import Entry
@@ -39,4 +40,23 @@ class EntryUsed(NamedTuple):
         return digest_bytes(self.entry.payload)
 
 
-used: Signal[EntryUsed] = Signal("persist_to_disk.used")
+class _Used(Signal[EntryUsed]):
+    """A signal that knows whether anyone listens, for a hit takes less time than telling."""
+
+    listeners = 0
+
+    def connect(self, receiver: Callable[[EntryUsed], object]) -> Callable[[], None]:
+        disconnect = super().connect(receiver)
+        self.listeners += 1
+        connected = [None]
+
+        def leave() -> None:
+            if connected:
+                connected.clear()
+                self.listeners -= 1
+                disconnect()
+
+        return leave
+
+
+used = _Used("persist_to_disk.used")

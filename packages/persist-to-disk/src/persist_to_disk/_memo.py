@@ -12,18 +12,17 @@ import time
 import warnings
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from expcore import UndigestableError, digest, register
-from persist_to_disk._bucket import Bucket
+from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._call import Binder
 from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._frames import FLAG_RAISED
-from persist_to_disk._guard import check_folders
-from persist_to_disk._old import NOTHING, OldStore
-from persist_to_disk._place import function_folder, module_folder, source_file
+from persist_to_disk._home import Homes
+from persist_to_disk._old import NOTHING
+from persist_to_disk._quick import Known, QuickKey, is_plain, learn, quick_key
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._track import tracked_digest
@@ -37,8 +36,8 @@ from persist_to_disk.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from pathlib import Path
 
-    from persist_to_disk._bucket import Entry
     from persist_to_disk._options import Options
 
 log = logging.getLogger("persist_to_disk")
@@ -46,7 +45,7 @@ log = logging.getLogger("persist_to_disk")
 MISSING: Final = object()
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.2
 
-# The keys whose results are being computed around the present call.
+# The entries that are being computed around the present call: bucket files and keys.
 _computing: ContextVar[frozenset[tuple[str, bytes]]] = ContextVar("computing", default=frozenset())
 
 
@@ -65,22 +64,14 @@ class Where(NamedTuple):
     """The place of a call's entry."""
 
     store: Store
+    bucket: Bucket
     key: bytes
     others: tuple[Store, ...]
     """Where else to read."""
     named: Mapping[str, Any]
     """The arguments that count, and the digest of the code: by these, old results are found."""
     code: str
-
-
-class Home(NamedTuple):
-    """The folder of a function under one state of the settings."""
-
-    version: int
-    project: Path
-    folder: Path
-    stores: dict[tuple[Path, tuple[str, ...]], Store]
-    old: tuple[OldStore, ...]
+    quick: QuickKey | None
 
 
 class Memo:
@@ -89,20 +80,20 @@ class Memo:
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
         self.function = function
         self.options = options
-        self.qualname = function.__qualname__
-        self.title = f"{function.__module__}.{self.qualname}"
-        self.binder = Binder(
+        self.title = f"{function.__module__}.{function.__qualname__}"
+        self.hits = self.misses = 0
+        self.quick: dict[QuickKey, Known] = {}
+        self._binder = Binder(
             function,
-            self.qualname,
+            function.__qualname__,
             skip=options.skip,
             expand=options.expand,
             groupby=options.groupby,
         )
-        self.source = source_file(function)
-        # The project is where the function was decorated, wherever the script goes later.
-        self.directory = _current_directory() or (self.source or Path()).parent
-        self.hits = self.misses = 0
-        self._home: Home | None = None
+        self._homes = Homes(function, options)
+        # What a closure holds may change from call to call.
+        self._closed = getattr(function, "__closure__", None) is not None
+        self._may_be_quick = not self._closed and options.cache is None and options.ttl_s is None
         self._code: str | None = None
         self._warned = False
 
@@ -118,9 +109,9 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        with self._exclusive(where) as first:
-            if first and switch is not Switch.RECACHE:
-                found = self._load(where)
+        with self._exclusive(where) as held:
+            if held and switch is not Switch.RECACHE:
+                found = self._load(where, where.store)
                 if found is not MISSING:
                     return found
             try:
@@ -139,9 +130,9 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        async with self._exclusive_async(where) as first:
-            if first and switch is not Switch.RECACHE:
-                found = self._load(where)
+        async with self._exclusive_async(where) as held:
+            if held and switch is not Switch.RECACHE:
+                found = self._load(where, where.store)
                 if found is not MISSING:
                     return found
             try:
@@ -155,28 +146,27 @@ class Memo:
     def cache_info(self) -> CacheInfo:
         """Return hits and misses of this process, and the entries on disk."""
         entries = size = 0
-        for folder in self._folders():
-            for path in bucket_files(folder):
+        for store in self._homes.stores():
+            for path in bucket_files(store.folder):
                 bucket = Bucket(path, trust=self.options.trust)
                 entries += sum(1 for _ in bucket.current())
-                files = [path, *path.with_suffix(".d").glob("*")]
-                size += sum(file.stat().st_size for file in files)
+                size += sum(file.stat().st_size for file in [path, *bucket.sidecars.glob("*")])
         return CacheInfo(self.hits, self.misses, entries, size)
 
     def cache_path(self, *args: Any, **kwargs: Any) -> Path:
         """Return the bucket file of a call; it need not exist."""
-        where = self._where(self.binder.bind(*args, **kwargs))
-        return where.store.bucket(where.key).path
+        return self._where(self._binder.bind(*args, **kwargs)).bucket.path
 
     def is_cached(self, *args: Any, **kwargs: Any) -> bool:
         """Say whether a call would be answered from disk."""
-        return self._has(self._where(self.binder.bind(*args, **kwargs)))
+        return self._has(self._where(self._binder.bind(*args, **kwargs)))
 
     def clear(self) -> None:
         """Delete all results of the function, of all versions of its code."""
-        for folder in self._folders():
-            self._store(folder).clear()
+        for store in self._homes.stores():
+            store.clear()
         self.hits = self.misses = 0
+        self.quick.clear()
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Switch, Where | None]:
         """Return what the call may do, and the place of its entry; None to just call.
@@ -184,19 +174,24 @@ class Memo:
         Takes the switch out of ``kwargs``.
         """
         options = self.options
-        given = kwargs.pop(options.switch_kwarg, None) if options.switch_kwarg else None
+        quick = None
+        if self._may_be_quick and is_plain(args, kwargs):
+            quick = quick_key(args, kwargs)
+        given = None
+        if kwargs and options.switch_kwarg in kwargs:
+            given, quick = kwargs.pop(options.switch_kwarg), None
         switch = options.cache or (Switch.CACHE if given is None else to_switch(given))
-        bound = self.binder.bind(*args, **kwargs)
+        bound = self._binder.bind(*args, **kwargs)
         if switch is Switch.NOCACHE:
             return switch, None
         try:
-            where = self._where(bound)
+            where = self._where(bound, quick)
         except UnsafePathError:
             raise
         except OSError as error:
             self._warn(f"has no folder: {error}")
             return switch, None
-        if (str(where.store.folder), where.key) in _computing.get():
+        if (where.bucket.name, where.key) in _computing.get():
             return switch, None
         return switch, where
 
@@ -206,23 +201,23 @@ class Memo:
             return self._has(where)
         if switch is Switch.RECACHE:
             return MISSING
-        found = self._load(where)
+        found = self._load(where, where.store)
+        if found is MISSING:
+            found = self._load_from_elsewhere(where)
         if found is MISSING and switch is Switch.READONLY:
-            raise NotCachedError(self.title, where.store.bucket(where.key).path)
+            raise NotCachedError(self.title, where.bucket.path)
         return found
 
-    def _where(self, bound: tuple[object, ...]) -> Where:
-        named = self.binder.counting(bound)
-        code = self._code_digest()
-        key = self.binder.key(code, named)
-        groups = self.binder.group_folders(named)
-        store = self._store(self._here().folder, groups)
-        others = tuple(self._store(folder, groups) for folder in self.options.alt_dirs)
-        return Where(store, key, others, named, code)
+    def _where(self, bound: tuple[object, ...], quick: QuickKey | None = None) -> Where:
+        named = self._binder.counting(bound)
+        code = self._code or self._code_digest()
+        key = self._binder.key(code, named)
+        groups = self._binder.group_folders(named)
+        store = self._homes.store(groups)
+        others = self._homes.others(groups) if self.options.alt_dirs else ()
+        return Where(store, store.bucket(key), key, others, named, code, quick)
 
     def _code_digest(self) -> str:
-        if self._code is not None:
-            return self._code
         if self.options.version is not None:
             self._code = f"version {self.options.version}"
             return self._code
@@ -230,59 +225,16 @@ class Memo:
             if self.options.track is None:
                 found = digest(self.function)
             else:
-                found = tracked_digest(self.function, config.get_project_path(self.directory))
+                found = tracked_digest(self.function, self._homes.project_path())
         except UndigestableError as error:
             raise UnkeyableArgumentError(self.title, "the function itself", str(error)) from error
-        # What a closure holds may change from call to call.
-        if getattr(self.function, "__closure__", None) is None:
+        if not self._closed:
             self._code = found
         return found
 
-    def _here(self) -> Home:
-        home = self._home
-        if home is None or home.version != config.version:
-            project_path = config.get_project_path(self.directory)
-            project = config.get_project_persist_path(
-                self.options.local, project_path=project_path
-            )
-            folder = project / function_folder(self.source, self.qualname, project_path)
-            place = project / module_folder(self.source, project_path) / self.function.__name__
-            hashsize = self.options.hashsize or config.get_hashsize()
-            old = tuple(
-                OldStore(old_folder, self.options, hashsize)
-                for old_folder in (place, *self.options.alt_dirs)
-            )
-            home = self._home = Home(config.version, project, folder, {}, old)
-        return home
-
-    def _store(self, folder: Path, groups: tuple[str, ...] = ()) -> Store:
-        home = self._here()
-        store = home.stores.get((folder, groups))
-        if store is None:
-            options = self.options
-            place = folder.joinpath(*groups)
-            if not options.trust:
-                inside = folder == home.folder
-                check_folders(home.project.parent if inside else folder, place)
-            granularity = options.lock_granularity or config.get_lock_granularity()
-            shared = {"call": None, "func": folder, "global": home.project}[granularity]
-            store = home.stores[folder, groups] = Store(
-                place,
-                hashsize=options.hashsize or config.get_hashsize(),
-                shared_lock=shared,
-                trust=options.trust,
-            )
-        return store
-
-    def _folders(self) -> list[Path]:
-        """Return the folders that hold the function's bucket files."""
-        pattern = "/".join("*" for _ in self.options.groupby)
-        folder = self._here().folder
-        return [path for path in folder.glob(pattern) if path.is_dir()] if pattern else [folder]
-
-    def _find(self, where: Where, store: Store | None = None) -> Entry | None:
+    def _find(self, bucket: Bucket, key: bytes) -> Entry | None:
         try:
-            entry = (store or where.store).find(where.key)
+            entry = bucket.find(key)
         except UnsafePathError:
             raise
         except OSError as error:
@@ -294,69 +246,82 @@ class Memo:
         return entry
 
     def _has(self, where: Where) -> bool:
-        """Say whether there is an entry, without reading it."""
-        if any(self._find(where, store) for store in (where.store, *where.others)):
+        """Say whether there is an entry, without reading its result."""
+        stores = (where.store, *where.others)
+        if any(self._find(store.bucket(where.key), where.key) for store in stores):
             return True
         return self._find_old(where) is not NOTHING
 
-    def _load(self, where: Where) -> Any:
-        """Return the stored result, or MISSING."""
-        for store in (where.store, *where.others):
-            entry = self._find(where, store)
-            if entry is None:
-                continue
-            try:
-                value = store.load(entry)
-            except DamagedEntryError as error:
-                again = self._find(where, store)
-                if again is not None and again != entry:  # replaced while it was read
-                    return self._load(where)
-                self._warn(f"cannot read a stored result back: {error}")
-                continue
-            raised = entry.flags & FLAG_RAISED
-            if raised and not isinstance(value, self.options.cache_exceptions):
-                continue
-            if store is not where.store:
-                return self._adopt(where, value, raised)
-            self.hits += 1
-            self._tell(store, entry, hit=True)
-            if raised:
-                raise value
-            return value
-        value = self._find_old(where)
-        return MISSING if value is NOTHING else self._adopt(where, value)
-
-    def _find_old(self, where: Where) -> Any:
-        """Return what version 0.0.7 stored for a call, or NOTHING."""
-        found = (old.find(where.named, where.code) for old in self._here().old)
-        return next((value for value in found if value is not NOTHING), NOTHING)
-
-    def _adopt(self, where: Where, value: Any, raised: int = 0) -> Any:
-        """Store here what was found elsewhere, and return it."""
-        self.hits += 1
+    def _load(self, where: Where, store: Store) -> Any:
+        """Return the result that a store has, or MISSING."""
+        bucket = where.bucket if store is where.store else store.bucket(where.key)
+        entry = self._find(bucket, where.key)
+        if entry is None:
+            return MISSING
         try:
-            entry = where.store.put(where.key, value, raised)
-        except Exception as error:
-            self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
+            value = bucket.load(entry)
+        except DamagedEntryError as error:
+            again = self._find(bucket, where.key)
+            if again is not None and again != entry:  # replaced while it was read
+                return self._load(where, store)
+            self._warn(f"cannot read a stored result back: {error}")
+            return MISSING
+        if entry.flags & FLAG_RAISED:
+            if not isinstance(value, self.options.cache_exceptions):
+                return MISSING
+        elif where.quick is not None and not entry.flags:
+            learn(self.quick, where.quick, bucket, entry.payload, config.version)
+        if store is not where.store:
+            self._adopt(where, value, entry.flags & FLAG_RAISED)
         else:
-            self._tell(where.store, entry, hit=True)
-        if raised:
+            self._tell(bucket, entry, hit=True)
+        self.hits += 1
+        if entry.flags & FLAG_RAISED:
             raise value
         return value
 
+    def _load_from_elsewhere(self, where: Where) -> Any:
+        """Return the result that another folder or version 0.0.7 has, or MISSING."""
+        for store in where.others:
+            found = self._load(where, store)
+            if found is not MISSING:
+                return found
+        found = self._find_old(where)
+        if found is NOTHING:
+            return MISSING
+        self._adopt(where, found)
+        self.hits += 1
+        return found
+
+    def _find_old(self, where: Where) -> Any:
+        """Return what version 0.0.7 stored for a call, or NOTHING."""
+        for old in self._homes.home().old:
+            found = old.find(where.named, where.code)
+            if found is not NOTHING:
+                return found
+        return NOTHING
+
     def _keep(self, where: Where, value: object, flags: int = 0) -> None:
+        """Store what was computed."""
         self.misses += 1
+        self._put(where, value, flags, hit=False)
+
+    def _adopt(self, where: Where, value: object, flags: int = 0) -> None:
+        """Store here what was found elsewhere."""
+        self._put(where, value, flags, hit=True)
+
+    def _put(self, where: Where, value: object, flags: int, *, hit: bool) -> None:
         try:
-            entry = where.store.put(where.key, value, flags)
-        except Exception as error:
+            entry = where.store.put(where.bucket, where.key, value, flags)
+        except Exception as error:  # pickling runs code of the result's class
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return
         self._warned = False
-        self._tell(where.store, entry, hit=False)
+        self._tell(where.bucket, entry, hit=hit)
 
-    def _tell(self, store: Store, entry: Entry, *, hit: bool) -> None:
-        bucket = store.bucket(entry.key).path
-        used.send(EntryUsed(self.title, entry, bucket, store.sidecars(entry.key), hit))
+    def _tell(self, bucket: Bucket, entry: Entry, *, hit: bool) -> None:
+        if used.listeners:
+            used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
 
     @contextmanager
     def _exclusive(self, where: Where) -> Generator[bool]:
@@ -407,23 +372,16 @@ class Memo:
 @contextmanager
 def _inside(where: Where) -> Generator[None]:
     """Let a call inside its own computation pass through, instead of waiting for itself."""
-    token = _computing.set(_computing.get() | {(str(where.store.folder), where.key)})
+    token = _computing.set(_computing.get() | {(where.bucket.name, where.key)})
     try:
         yield
     finally:
         _computing.reset(token)
 
 
-def _current_directory() -> Path | None:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:  # it was removed
-        return None
-
-
-def _digest_by(memo: Memo) -> Callable[..., Any]:
+def _function_of(memo: Memo) -> Callable[..., Any]:
     return memo.function
 
 
 # A decorated function as an argument, or in a closure, is what it decorates.
-register(Memo, _digest_by)
+register(Memo, _function_of)

@@ -18,7 +18,7 @@ import json
 import logging
 import os
 import pickle
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from expcore import UndigestableError, digest, write_file
 from persist_to_disk._frames import OLD_PICKLE
@@ -66,7 +66,7 @@ class OldStore:
 
     def __init__(self, folder: Path, options: Options, hashsize: int) -> None:
         self._folder, self._options, self._hashsize = folder, options, hashsize
-        self._has_some: dict[Path, bool] = {}
+        self._has_some: bool | None = None
 
     def find(self, named: Mapping[str, Any], code: str) -> Any:
         """Return the result of a call, or NOTHING.
@@ -79,9 +79,11 @@ class OldStore:
         Raises:
             UnsafePathError: Others may write to a file.
         """
+        if self._is_empty():
+            return NOTHING
         arguments = dict(named)
         folder = self._group_folder(arguments)
-        if folder is None or not self._any_in(folder):
+        if folder is None:
             return NOTHING
         key = tuple(sorted(_plain(arguments).items(), key=lambda pair: pair[0]))
         try:
@@ -91,7 +93,7 @@ class OldStore:
         except (TypeError, ValueError, AttributeError, pickle.PicklingError, UndigestableError):
             return NOTHING
         for bucket in buckets:
-            for path in [folder / f"{bucket}.pkl", *folder.glob(f"{bucket}.old*.pkl")]:
+            for path in self._files(folder, bucket):
                 entries = self._read(path)
                 # 1 and True are one key of a dictionary, and two calls.
                 for found in (old for old in entries if old == key and digest(old) == wanted):
@@ -120,13 +122,10 @@ class OldStore:
             parts.append(part)
         return self._folder.joinpath(*parts)
 
-    def _any_in(self, folder: Path) -> bool:
-        if folder not in self._has_some:
-            try:
-                self._has_some[folder] = any(map(is_old, folder.glob("*.pkl")))
-            except OSError:  # a name that is too long, for one
-                self._has_some[folder] = False
-        return self._has_some[folder]
+    def _is_empty(self) -> bool:
+        if self._has_some is None:
+            self._has_some = any(map(is_old, self._folder.rglob("*.pkl")))
+        return not self._has_some
 
     def _bucket(self, key: tuple[tuple[str, Any], ...]) -> int:
         if self._options.hash_method == "json":
@@ -141,6 +140,12 @@ class OldStore:
             data = pickle.dumps(key, protocol=3)
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return int(found, 16) % self._hashsize
+
+    def _files(self, folder: Path, bucket: int) -> list[Path]:
+        try:
+            return [folder / f"{bucket}.pkl", *folder.glob(f"{bucket}.old*.pkl")]
+        except OSError:  # a group's value is too long for a name
+            return []
 
     def _read(self, path: Path) -> dict[Any, Any]:
         if not is_old(path):
@@ -204,11 +209,11 @@ def _variants(key: Any) -> Iterator[Any]:
     yield _with_texts(key, _copied)
 
 
-def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+def _with_texts(value: object, change: Callable[[str], str]) -> Any:
     kind = type(value)
     if kind is tuple:
-        return tuple(_with_texts(item, change) for item in value)
-    return change(value) if kind is str else value
+        return tuple(_with_texts(item, change) for item in cast("tuple[Any, ...]", value))
+    return change(cast("str", value)) if kind is str else value
 
 
 def _copied(text: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from persist_to_disk._config import check_granularity, check_hashsize
+from persist_to_disk._config import check_granularity, check_hashsize, config
+from persist_to_disk._events import used
 from persist_to_disk._memo import CacheInfo, Memo
 from persist_to_disk._options import Options, seconds
+from persist_to_disk._quick import quick_key
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk.errors import ConfigError
 
@@ -209,16 +212,41 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
 
         wrapper: Any = functools.update_wrapper(persisted_async, function)
     else:
-
-        def persisted(*args: Any, **kwargs: Any) -> Any:
-            return memo.call(args, kwargs)
-
-        wrapper = functools.update_wrapper(persisted, function)
+        wrapper = functools.update_wrapper(_quick_wrapper(memo), function)
     wrapper.cache_info = memo.cache_info
     wrapper.cache_path = memo.cache_path
     wrapper.is_cached = memo.is_cached
     wrapper.clear = memo.clear
     return cast("Persisted[P, R]", wrapper)
+
+
+def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
+    """Return the wrapper of a function that is no coroutine; see :mod:`_quick`."""
+    known_results, settings, listening = memo.quick, config, used
+    stat, loads = os.stat, pickle.loads
+
+    def persisted(*args: Any, **kwargs: Any) -> Any:
+        try:
+            known = known_results.get(quick_key(args, kwargs))
+        except TypeError:  # an argument is not hashable
+            known = None
+        if known is not None and known.settings == settings.version and not listening.listeners:
+            try:
+                status = stat(known.path)
+                if (
+                    status.st_mtime_ns == known.changed_ns
+                    and status.st_size == known.size
+                    and status.st_ino == known.inode
+                ):
+                    value = loads(known.payload)
+                    memo.hits += 1
+                    return value
+            except Exception:
+                # Whatever is wrong with the file or the pickle is dealt with on the long way.
+                del known_results[quick_key(args, kwargs)]
+        return memo.call(args, kwargs)
+
+    return persisted
 
 
 def _exception_types(given: Any) -> tuple[type[Exception], ...]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._locks import WHOLE_FUNCTION, Lock, byte_lock, key_offset
 from persist_to_disk._old import CODE_FILE
-from persist_to_disk._values import decode, encode, sidecar_path
+from persist_to_disk._values import encode, sidecar_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-BUCKET_GLOB = "*.pkl"
 
 
 class Store:
@@ -37,47 +36,34 @@ class Store:
         self._shared_lock = shared_lock
         self._buckets: dict[int, Bucket] = {}
 
-    def find(self, key: bytes) -> Entry | None:
-        """Return the entry of a key, or None; see :meth:`Bucket.find`."""
-        return self.bucket(key).find(key)
+    def bucket(self, key: bytes) -> Bucket:
+        """Return the file for a key."""
+        number = int.from_bytes(key[:8], "little") % self._hashsize
+        found = self._buckets.get(number)
+        if found is None:
+            path = self.folder / f"{number}.pkl"
+            found = self._buckets[number] = Bucket(path, trust=self.trust)
+        return found
 
-    def load(self, entry: Entry) -> Any:
-        """Return the result that an entry holds; see :func:`decode`."""
-        return decode(entry.flags, entry.payload, self.sidecars(entry.key), trust=self.trust)
-
-    def put(self, key: bytes, value: object, flags: int = 0) -> Entry:
+    def put(self, bucket: Bucket, key: bytes, value: object, flags: int = 0) -> Entry:
         """Store a result in place of what the key had.
 
         Raises:
             OSError: It cannot be written; earlier entries are as they were.
             Exception: Whatever pickling the result raises.
         """
-        sidecars = self.sidecars(key)
-        more, payload = encode(value, sidecars, key.hex(), trust=self.trust)
-        old = self.find(key)
-        entry = self.bucket(key).append(key, payload, flags | more, self._writing(key))
+        more, payload = encode(value, bucket.sidecars, key.hex(), trust=self.trust)
+        lock = self.lock_of(int(bucket.path.stem))
+        old, entry = bucket.append(key, payload, flags | more, lock)
         if old is not None and old.flags & FLAG_SIDECAR:
-            sidecar_path(old.payload, sidecars).unlink(missing_ok=True)
+            # Windows refuses while someone has it mapped; then `ptd gc` finds it later.
+            with suppress(OSError):
+                sidecar_path(old.payload, bucket.sidecars).unlink()
         return entry
 
     def computing(self, key: bytes) -> Lock:
         """Return the lock of whoever computes the result of a key."""
         return byte_lock(self.folder, key_offset(key), trust=self.trust)
-
-    def bucket(self, key: bytes) -> Bucket:
-        """Return the file for a key."""
-        number = int.from_bytes(key[:8], "little") % self._hashsize
-        found = self._buckets.get(number)
-        if found is None:
-            found = self._buckets[number] = Bucket(self.folder / f"{number}.pkl", trust=self.trust)
-        return found
-
-    def sidecars(self, key: bytes) -> Path:
-        """Return the folder for the large results of a key's bucket."""
-        return self.bucket(key).path.with_suffix(".d")
-
-    def _writing(self, key: bytes) -> Lock:
-        return self.lock_of(int.from_bytes(key[:8], "little") % self._hashsize)
 
     def lock_of(self, number: int) -> Lock:
         """Return the lock of those who write the bucket of a number."""
@@ -97,5 +83,5 @@ class Store:
 
 def bucket_files(folder: Path) -> Iterator[Path]:
     """Yield the bucket files directly in a folder, by number."""
-    found = [path for path in folder.glob(BUCKET_GLOB) if path.stem.isdecimal()]
+    found = [path for path in folder.glob("*.pkl") if path.stem.isdecimal()]
     yield from sorted(found, key=lambda path: int(path.stem))
