@@ -18,7 +18,7 @@ from ._settings import Settings, settings_of
 from ._state import State, collect, is_lazy
 from ._stored import StoredTensor
 from ._versions import plan
-from .errors import ClassMismatchError, ConfigError, TorchSaveloadError, UntrustedError
+from .errors import ClassMismatchError, ConfigError, UntrustedError
 
 if TYPE_CHECKING:
     import os
@@ -188,9 +188,7 @@ def _new_lazily(
             return None
         if device is not None:
             model.to(device)
-    except (TorchSaveloadError, OSError):
-        raise
-    except Exception as error:  # whatever a constructor does to a parameter without values
+    except Exception as error:  # an error that has other causes comes again the ordinary way
         log.debug("%s is built the ordinary way: %s", cls.__qualname__, error)
         return None
     return model, found

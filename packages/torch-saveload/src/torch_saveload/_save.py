@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expcore import open_atomic
+from expcore import open_atomic, sweep
 
 from . import _events
 from ._capture import class_and_config, saveable_config
@@ -51,6 +52,8 @@ def save(
         settings.pre_save_hook(model)
     index, tensors = describe(model, settings.version)
     path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # what killed writers left is in the way, but not ours to insist on
+        sweep(path.parent)
     with open_atomic(path, overwrite=overwrite) as file:
         write_model(
             file, index, tensors, shrink=settings.compress if compress is None else compress
