@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from codesave import Codebase, ImportHookWarning, UniqueCodebase
+from codesave import Codebase, ImportHookWarning, UniqueCodebase, checkpoint
 from codesave.errors import (
     CannotAssignError,
     CodebaseClosedError,
@@ -531,6 +531,63 @@ def test_spawned_workers_find_the_code(one, python, tmp_path):
     assert python(one.zip_name, code=code).strip() == "lazy 1"
 
 
+@pytest.fixture
+def old_pickle(tree, python):
+    """Bytes that a plain folder's training script pickled, naming src.model.Net."""
+    folder = tree(version(1), name="then")
+    code = """if True:
+        import pickle, sys
+        sys.path.insert(0, sys.argv[1])
+        from src.model import Net, Color
+        sys.stdout.write(pickle.dumps([Net(), Color.RED, len]).hex())
+    """
+    return bytes.fromhex(python(str(folder), code=code))
+
+
+def test_old_pickles_are_read_for_a_codebase(old_pickle, one, two):
+    for codebase, weight in ((one, 1), (two, 2)):
+        net, color, builtin = codebase.loads(old_pickle)
+
+        assert type(net) is codebase.import_module("src.model").Net
+        assert net.weight == weight
+        assert color is codebase.import_module("src.model").Color.RED
+        assert builtin is len
+
+
+def test_old_pickles_are_read_inside_the_block_of_a_codebase(old_pickle, zipped):
+    with Codebase(zipped(version(2))):
+        net = pickle.loads(old_pickle)[0]
+
+    assert net.weight == 2
+
+
+def test_a_codebases_own_code_reads_old_pickles(old_pickle, zipped, tree, monkeypatch):
+    """Also where the host has modules of these names."""
+    monkeypatch.syspath_prepend(tree({"src/__init__.py": "", "src/model.py": "Net = 1"}, "host"))
+    importlib.import_module("src.model")
+    source = """\
+        import io
+        import pickle
+        def read(data):
+            return pickle.load(io.BytesIO(data)), pickle.loads(data)
+    """
+    codebase = UniqueCodebase(zipped({**version(1), "src/__init__.py": "", "read.py": source}))
+
+    for objects in codebase.import_module("read").read(old_pickle):
+        assert type(objects[0]) is codebase.import_module("src.model").Net
+
+
+def test_a_library_that_takes_a_pickle_module_reads_old_pickles(old_pickle, one):
+    module = one.pickle_module
+
+    class Wrapper(module.Unpickler):
+        pass
+
+    assert Wrapper(io.BytesIO(old_pickle)).load()[0].weight == 1
+    assert module.load(io.BytesIO(old_pickle))[0].weight == 1
+    assert module.loads(module.dumps([1])) == [1]
+
+
 # --- which zip ---
 
 
@@ -574,6 +631,21 @@ def test_a_zip_of_another_program_is_imported_too(tmp_path):
         archive.writestr("src/b.py", "x = 1\n")
 
     assert UniqueCodebase(tmp_path / "x.zip").import_module("src.a").x == 1
+
+
+def test_a_codebase_may_lie_in_a_storage(tree, tmp_path):
+    url = (tmp_path / "storage").as_uri() + "/codebase.zip"
+
+    snapshot = checkpoint(tree(version(1)), url, verbose=False)
+
+    assert snapshot.path == url
+    assert (tmp_path / "storage/codebase.zip").stat().st_size == snapshot.zipped
+    codebase = UniqueCodebase(url, digest=snapshot.digest)
+    assert codebase.import_module("src.model").Net().late() == "lazy 1"
+    with Codebase(url):
+        assert importlib.import_module("src.utils").VALUE == 1
+    with pytest.raises(FileNotFoundError):
+        UniqueCodebase(url + "x")
 
 
 def test_a_long_chain_of_opens_leaves_the_path_alone(zipped):

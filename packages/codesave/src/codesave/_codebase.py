@@ -8,17 +8,17 @@ these names are put back.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from codesave._checks import DEFAULT_LIMITS, Limits
+from codesave._places import reading
 from codesave._redirect import arm
 from codesave._worlds import World, open_world
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from importlib.abc import Loader
     from types import ModuleType, TracebackType
@@ -32,7 +32,8 @@ class Codebase:
     unloads its modules; functions and classes that are still in use go on working.
 
     Args:
-        zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code.
+        zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code: a path, or a
+            URL in a storage, ``"s3://bucket/codebase.zip"``.
         digest: What the zip's sha256 must be, ``"sha256:…"``; None to take it as it is.
         limits: How much the zip may unpack to.
 
@@ -42,6 +43,7 @@ class Codebase:
         HostileZipError: It holds what no zip of code should; nothing was written.
         DigestMismatchError: It is another zip than the one pinned.
 
+    >>> from pathlib import Path
     >>> _ = Path("code").mkdir(), Path("code/model.py").write_text("def answer(): return 42")
     >>> from codesave import checkpoint
     >>> with Codebase(checkpoint("code", "codebase.zip")):
@@ -57,8 +59,9 @@ class Codebase:
         digest: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.zip_name = str(Path(zip_name).expanduser())
-        self._world: World = open_world(Path(self.zip_name), digest, limits)
+        self.zip_name = os.fspath(zip_name)
+        with reading(self.zip_name) as path:
+            self._world: World = open_world(path, digest, limits)
         self._aliases: _Aliases | None = None
         self._hidden: dict[str, ModuleType] = {}
         self._open()

@@ -54,6 +54,7 @@ def arm() -> None:
             )
         else:
             _wrap_functions()
+            _wrap_pickle()
             _armed.append(True)
         builtins.__import__ = _redirecting(builtins.__import__)
 
@@ -148,8 +149,8 @@ def calling_world(frame: FrameType | None) -> World | None:
 def _served_world(frame: FrameType | None, name: object) -> World | None:
     """The world that a library imports a module for: it was given the module's name.
 
-    ``pkgutil.resolve_name``, ``unittest.mock.patch`` and hydra import what their caller names. They
-    get the module of the codebase that called them, unless the name is an installed package's.
+    ``pkgutil.resolve_name``, ``unittest.mock.patch`` and hydra import what their caller names.
+    They get the module of the codebase that called them, unless an installed package has the name.
     """
     while frame is not None:
         world = calling_world(frame)
@@ -177,6 +178,25 @@ def _wrap_functions() -> None:
     for name in resources.split():
         if hasattr(importlib.resources, name):  # they come and go with Python's versions
             _wrap(importlib.resources, name)
+
+
+def _wrap_pickle() -> None:
+    """Let a codebase's own ``pickle.load`` find the classes that a pickle calls by plain names.
+
+    Python's C code looks them up in ``sys.modules``, where the plain name is the host's, if any.
+    """
+    import pickle
+
+    from codesave import _pickles
+
+    for name in ("load", "loads"):
+        original, ours = getattr(pickle, name), getattr(_pickles, name)
+
+        def wrapper(*args: Any, original: Any = original, ours: Any = ours, **kwargs: Any) -> Any:
+            world = calling_world(caller_or_none())
+            return original(*args, **kwargs) if world is None else ours(world, *args, **kwargs)
+
+        setattr(pickle, name, functools.wraps(original)(wrapper))
 
 
 def _wrap(module: Any, function: str, *, package: int | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from codesave._git import git_state
 from codesave._launcher import LAUNCHER
 from codesave._manifest import FORMAT, Manifest, encode_manifest
 from codesave._pack import pack, pack_bytes
+from codesave._places import is_url, writing
 from codesave._rules import MANIFEST_NAME, Selection, parse_size
 from codesave._snapshot import Snapshot
 from codesave._zipwriter import ZipWriter
@@ -52,7 +54,9 @@ def checkpoint(
 
     Args:
         main_folder: The folder that would be on ``sys.path``; None to save the extras only.
-        output_zipname: Where to write the zip. A file there is replaced.
+        output_zipname: Where to write the zip: a path, or a URL in a storage as
+            :func:`expcore.open_storage` takes it, ``"b2://bucket/codebase.zip"``. A file there is
+            replaced.
         extra_libraries: Packages (folders) or modules (files) to put beside the folder's own.
         extra_pythonpath: Folders whose packages and modules are all put there.
         extra_files: Files to put at the top of the zip, whatever they look like.
@@ -86,19 +90,21 @@ def checkpoint(
         include=tuple(include),
         filters=tuple(ignore),
     )
-    output = Path(output_zipname).expanduser()
     folder = None if main_folder is None else Path(main_folder).expanduser()
     if folder is not None and not folder.is_dir():
         raise NotAFolderError(str(folder))
-    chosen: list[Chosen] = []
-    skipped: list[Skipped] = []
-    for part, out in _parts(
-        folder, extra_libraries, extra_pythonpath, extra_files, selection, output
-    ):
-        chosen += part
-        skipped += out
-    chosen, collisions = _settle(entry for entry in chosen if not _is_launcher(entry))
-    snapshot = _write(output, folder, chosen, [*skipped, *collisions], level)
+    with writing(output_zipname) as output:
+        chosen: list[Chosen] = []
+        skipped: list[Skipped] = []
+        for part, out in _parts(
+            folder, extra_libraries, extra_pythonpath, extra_files, selection, output
+        ):
+            chosen += part
+            skipped += out
+        chosen, collisions = _settle(entry for entry in chosen if not _is_launcher(entry))
+        snapshot = _write(output, folder, chosen, [*skipped, *collisions], level)
+    if is_url(output_zipname):
+        snapshot = replace(snapshot, path=os.fspath(output_zipname))
     _report(snapshot, verbose=verbose)
     return snapshot
 
@@ -170,9 +176,8 @@ def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
 def _write(
     output: Path, folder: Path | None, chosen: list[Chosen], skipped: list[Skipped], level: int
 ) -> Snapshot:
-    from expcore import open_atomic, progress_bar
+    from expcore import digest_file, open_atomic, progress_bar
 
-    output.parent.mkdir(parents=True, exist_ok=True)
     total = sum(entry.size for entry in chosen)
     with open_atomic(output) as file, progress_bar("saving code", total) as advance:
         writer = ZipWriter(file)
@@ -195,7 +200,15 @@ def _write(
         pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), level)
         writer.finish()
     largest = sorted(users.items(), key=lambda item: (-item[1], item[0]))[:3]
-    return Snapshot(output, len(users), sum(users.values()), tuple(left_out), tuple(largest))
+    return Snapshot(
+        path=output,
+        digest=digest_file(output, algorithm="sha256"),
+        files=len(users),
+        size=sum(users.values()),
+        zipped=output.stat().st_size,
+        left_out=tuple(left_out),
+        largest=tuple(largest),
+    )
 
 
 def _report(snapshot: Snapshot, *, verbose: bool) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 class Snapshot:
     """What :func:`codesave.checkpoint` wrote; usable wherever a path is."""
 
-    path: Path
-    """The zip file."""
+    path: Path | str
+    """The zip file: its path, or its URL in a storage."""
+    digest: str
+    """The zip's sha256, ``sha256:…``: what ``UniqueCodebase(zip, digest=…)`` pins."""
     files: int
     """How many files went in, those that codesave generates not counted."""
     size: int
     """Bytes of these files."""
+    zipped: int
+    """Bytes of the zip."""
     left_out: tuple[Skipped, ...]
     """What stayed out, with the reason; ignored files and by-products are not listed."""
     largest: tuple[tuple[str, int], ...]
@@ -29,17 +33,9 @@ class Snapshot:
     def __fspath__(self) -> str:
         return str(self.path)
 
-    @property
-    def digest(self) -> str:
-        """The sha256 of the zip, ``sha256:…``: what ``UniqueCodebase(zip, digest=…)`` pins."""
-        from expcore import digest_file
-
-        return digest_file(self.path, algorithm="sha256")
-
     def summary(self) -> str:
         """What went in and what stayed out, in a few lines."""
-        packed = self.path.stat().st_size
-        lines = [f"{self.path}: {self.files} files, {self.size:,} bytes, {packed:,} zipped"]
+        lines = [f"{self.path}: {self.files} files, {self.size:,} bytes, {self.zipped:,} zipped"]
         if self.largest:
             biggest = ", ".join(f"{name} ({size:,})" for name, size in self.largest)
             lines.append(f"biggest: {biggest}")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any, overload
 
 from codesave._assign import assign
 from codesave._checks import DEFAULT_LIMITS, Limits
 from codesave._frames import caller
+from codesave._places import reading
 from codesave._redirect import arm
 from codesave._worlds import World, open_world
 from codesave.errors import CodebaseClosedError, ModuleNotInCodebaseError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
+    from pathlib import Path
     from types import ModuleType, TracebackType
     from typing import Self
 
@@ -28,7 +29,8 @@ class UniqueCodebase:
     trust, or pin the one that you mean with ``digest``.
 
     Args:
-        zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code.
+        zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code: a path, or a
+            URL in a storage, ``"s3://bucket/codebase.zip"``.
         digest: What the zip's sha256 must be, ``"sha256:…"``; None to take it as it is.
         limits: How much the zip may unpack to.
 
@@ -38,6 +40,7 @@ class UniqueCodebase:
         HostileZipError: It holds what no zip of code should; nothing was written.
         DigestMismatchError: It is another zip than the one pinned.
 
+    >>> from pathlib import Path
     >>> _ = Path("code").mkdir(), Path("code/model.py").write_text("def answer(): return 42")
     >>> from codesave import checkpoint
     >>> codebase = UniqueCodebase(checkpoint("code", "codebase.zip"))
@@ -53,8 +56,9 @@ class UniqueCodebase:
         digest: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.zip_name = str(Path(zip_name).expanduser())
-        self._world: World = open_world(Path(self.zip_name), digest, limits)
+        self.zip_name = os.fspath(zip_name)
+        with reading(self.zip_name) as path:
+            self._world: World = open_world(path, digest, limits)
         self._world.kept = True
         self._closed = False
 
@@ -157,6 +161,31 @@ class UniqueCodebase:
         except AttributeError:
             text = f"cannot import name {thing!r} from {name!r} of {self.zip_name!r}"
             raise ImportError(text, name=name, path=module.__file__) from None
+
+    def loads(self, data: bytes) -> Any:
+        """Read a pickle that names the codebase's classes as its own code does, ``src.model.Net``.
+
+        Reading a pickle runs what it says; read those that you trust.
+
+        Args:
+            data: What :func:`pickle.dumps` returned where the code ran as a plain folder.
+        """
+        from codesave._pickles import loads
+
+        arm()
+        return loads(self._world, data)
+
+    @property
+    def pickle_module(self) -> ModuleType:
+        """Stands in for :mod:`pickle` where a library takes such a module.
+
+        ``torch.load("old.pth", pickle_module=codebase.pickle_module, weights_only=False)``
+        finds the classes of the codebase.
+        """
+        from codesave._pickles import pickle_module
+
+        arm()
+        return pickle_module(self._world)
 
     def close(self) -> None:
         """Import nothing more through this object; what was imported goes on working."""

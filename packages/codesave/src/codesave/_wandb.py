@@ -98,7 +98,7 @@ def checkpoint_to_wandb(
         verbose=verbose,
     )
     # Without base_path the client names the file after the last folder too, "files/codebase.zip".
-    wandb.save(glob.escape(str(snapshot.path)), base_path=str(folder), policy="now")
+    wandb.save(glob.escape(str(folder / codebase_zipname)), base_path=str(folder), policy="now")
     return snapshot
 
 
