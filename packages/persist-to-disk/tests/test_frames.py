@@ -9,7 +9,7 @@ import pytest
 
 from persist_to_disk import _frames as frames
 from persist_to_disk._bucket import Bucket
-from persist_to_disk._locks import byte_lock
+from persist_to_disk._locks import LockFolder
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = 0x1122334455667788
@@ -26,7 +26,7 @@ def put(bucket, tmp_path):
     """Append an entry, as another process would (or this one)."""
 
     def put(key, payload, by=None):
-        return (by or bucket).append(key, payload, 0, byte_lock(tmp_path, 0))
+        return (by or bucket).append(key, payload, 0, LockFolder(tmp_path).lock(0))
 
     return put
 

@@ -1,16 +1,12 @@
 """Locks between processes and threads, which a dead owner's kernel takes back.
 
-One file ``.lock`` for each folder serves all its locks: each is one byte of it, far beyond its
-end. They are *open file description* locks where the system has them (Linux): two threads
-exclude each other like two processes, and nobody loses a lock because someone closed another
-handle of the file. Elsewhere (Windows, macOS, some network file systems) each lock is a file
-of its own in the folder ``.locks``, held by ``filelock``.
+On Linux, one file ``.lock`` for each folder serves all its locks: each is one byte of it, far
+beyond its end (:mod:`persist_to_disk._byte_locks`). Elsewhere (Windows, macOS, some network
+file systems) each lock is a file of its own in the folder ``.locks``, held by ``filelock``.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 import sys
 from contextlib import contextmanager
@@ -29,9 +25,7 @@ FOLDER = ".locks"
 WHOLE_FUNCTION = 1 << 39
 KEYS = 1 << 40
 
-# struct flock of 64-bit Linux: type, whence, start, length, pid
-_FLOCK = struct.Struct("@hhqqi4x")
-_UNSUPPORTED = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_IS_64_BIT = struct.calcsize("P") == 8  # noqa: PLR2004
 
 
 class Lock(Protocol):
@@ -50,18 +44,27 @@ class Lock(Protocol):
         ...
 
 
-def byte_lock(folder: Path, offset: int, *, trust: bool = False) -> Lock:
-    """Return a lock on one byte of a folder's lock file, not held yet.
+class LockFolder:
+    """The locks that belong to a folder.
 
     Args:
-        folder: Created when the lock is first taken.
-        offset: Which lock; see the constants of this module.
-        trust: Let others take it too, as far as the umask says.
+        folder: Created when a lock is first taken.
+        trust: Let others take them too, as far as the umask says.
     """
-    mode = SHARED_FILE if trust else PRIVATE_FILE
-    if sys.platform == "linux" and struct.calcsize("P") == 8:  # noqa: PLR2004 -- 64 bits
-        return _ByteLock(folder, offset, mode)
-    return _NamedLock(folder, offset, mode)
+
+    def __init__(self, folder: Path, *, trust: bool = False) -> None:
+        self.folder, self.trust = folder, trust
+        self.path = str(folder / FILE)
+
+    def lock(self, offset: int) -> Lock:
+        """Return a lock, not held yet.
+
+        Args:
+            offset: Which one; see the constants of this module.
+        """
+        if sys.platform == "linux" and _IS_64_BIT:
+            return _ByteOrNamedLock(self, offset)
+        return _NamedLock(self, offset)
 
 
 def key_offset(key: bytes) -> int:
@@ -78,13 +81,15 @@ def whole_file_lock(path: Path) -> Generator[None]:
         yield
 
 
-class _ByteLock:
-    """A byte of ``folder/.lock``."""
+class _ByteOrNamedLock:
+    """A byte of ``folder/.lock``, or a file of its own where that cannot be locked."""
 
-    def __init__(self, folder: Path, offset: int, mode: int) -> None:
-        self._folder, self._offset, self._mode = folder, offset, mode
-        self._descriptor = -1
-        self._instead: _NamedLock | None = None
+    def __init__(self, owner: LockFolder, offset: int) -> None:
+        from persist_to_disk._byte_locks import ByteLock
+
+        self._byte = ByteLock(owner.path, offset, private=not owner.trust)
+        self._owner, self._offset = owner, offset
+        self._named: _NamedLock | None = None
 
     def acquire(self) -> None:
         self._take(wait=True)
@@ -92,58 +97,31 @@ class _ByteLock:
     def try_acquire(self) -> bool:
         return self._take(wait=False)
 
-    def _take(self, *, wait: bool) -> bool:
-        import fcntl
-
-        if self._instead is None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            try:
-                descriptor = os.open(self._folder / FILE, flags, self._mode)
-            except FileNotFoundError:
-                make_folder(self._folder, trust=self._mode == SHARED_FILE)
-                descriptor = os.open(self._folder / FILE, flags, self._mode)
-            command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-            try:
-                fcntl.fcntl(descriptor, command, self._request(fcntl.F_WRLCK))
-            except BaseException as error:
-                os.close(descriptor)
-                if not isinstance(error, OSError):
-                    raise
-                if error.errno in (errno.EAGAIN, errno.EACCES):
-                    return False
-                if error.errno not in _UNSUPPORTED:
-                    raise
-                self._instead = _NamedLock(self._folder, self._offset, self._mode)
-            else:
-                self._descriptor = descriptor
-                return True
-        if wait:
-            self._instead.acquire()
-            return True
-        return self._instead.try_acquire()
-
     def release(self) -> None:
-        import fcntl
+        (self._named or self._byte).release()
 
-        if self._instead is not None:
-            self._instead.release()
-            return
-        # A process forked meanwhile shares the description: closing it would not unlock.
-        fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, self._request(fcntl.F_UNLCK))
-        os.close(self._descriptor)
-        self._descriptor = -1
+    def _take(self, *, wait: bool) -> bool:
+        from persist_to_disk._byte_locks import UnsupportedError
 
-    def _request(self, kind: int) -> bytes:
-        return _FLOCK.pack(kind, os.SEEK_SET, self._offset, 1, 0)
+        if self._named is None:
+            try:
+                return self._byte.take(wait=wait)
+            except UnsupportedError:
+                self._named = _NamedLock(self._owner, self._offset)
+        if not wait:
+            return self._named.try_acquire()
+        self._named.acquire()
+        return True
 
 
 class _NamedLock:
     """A file of ``folder/.locks``."""
 
-    def __init__(self, folder: Path, offset: int, mode: int) -> None:
+    def __init__(self, owner: LockFolder, offset: int) -> None:
         from filelock import FileLock
 
-        self._folder, self._trust = folder / FOLDER, mode == SHARED_FILE
+        mode = SHARED_FILE if owner.trust else PRIVATE_FILE
+        self._folder, self._trust = owner.folder / FOLDER, owner.trust
         self._lock = FileLock(self._folder / f"{offset:x}", mode=mode, thread_local=False)
 
     def acquire(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 import warnings
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from expcore import UndigestableError, digest, register
@@ -327,16 +327,18 @@ class Memo:
     def _exclusive(self, where: Where) -> Generator[bool]:
         """Hold the lock of a key; yield False if there can be no lock."""
         lock = where.store.computing(where.key)
-        with _inside(where):
-            try:
-                lock.acquire()
-            except OSError as error:
-                log.info("%s is computed without a lock: %s", self.title, error)
-                yield False
-                return
-            try:
-                yield True
-            finally:
+        try:
+            lock.acquire()
+            held = True
+        except OSError as error:
+            log.info("%s is computed without a lock: %s", self.title, error)
+            held = False
+        token = _enter(where)
+        try:
+            yield held
+        finally:
+            _computing.reset(token)
+            if held:
                 lock.release()
 
     @asynccontextmanager
@@ -346,18 +348,20 @@ class Memo:
 
         lock = where.store.computing(where.key)
         pause_s = FIRST_PAUSE_S
-        with _inside(where):
-            try:
-                while not lock.try_acquire():
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
-            except OSError as error:
-                log.info("%s is computed without a lock: %s", self.title, error)
-                yield False
-                return
-            try:
-                yield True
-            finally:
+        try:
+            while not lock.try_acquire():
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+            held = True
+        except OSError as error:
+            log.info("%s is computed without a lock: %s", self.title, error)
+            held = False
+        token = _enter(where)
+        try:
+            yield held
+        finally:
+            _computing.reset(token)
+            if held:
                 lock.release()
 
     def _warn(self, problem: str) -> None:
@@ -369,14 +373,9 @@ class Memo:
             warnings.warn(text, PersistWarning, stacklevel=5)
 
 
-@contextmanager
-def _inside(where: Where) -> Generator[None]:
+def _enter(where: Where) -> Token[frozenset[tuple[str, bytes]]]:
     """Let a call inside its own computation pass through, instead of waiting for itself."""
-    token = _computing.set(_computing.get() | {(where.bucket.name, where.key)})
-    try:
-        yield
-    finally:
-        _computing.reset(token)
+    return _computing.set(_computing.get() | {(where.bucket.name, where.key)})
 
 
 def _function_of(memo: Memo) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._frames import FLAG_SIDECAR
-from persist_to_disk._locks import WHOLE_FUNCTION, Lock, byte_lock, key_offset
+from persist_to_disk._locks import WHOLE_FUNCTION, Lock, LockFolder, key_offset
 from persist_to_disk._old import CODE_FILE
 from persist_to_disk._values import encode, sidecar_path
 
@@ -33,7 +33,8 @@ class Store:
         self.folder = folder
         self.trust = trust
         self._hashsize = hashsize
-        self._shared_lock = shared_lock
+        self._locks = LockFolder(folder, trust=trust)
+        self._shared_lock = None if shared_lock is None else LockFolder(shared_lock, trust=trust)
         self._buckets: dict[int, Bucket] = {}
 
     def bucket(self, key: bytes) -> Bucket:
@@ -63,13 +64,13 @@ class Store:
 
     def computing(self, key: bytes) -> Lock:
         """Return the lock of whoever computes the result of a key."""
-        return byte_lock(self.folder, key_offset(key), trust=self.trust)
+        return self._locks.lock(key_offset(key))
 
     def lock_of(self, number: int) -> Lock:
         """Return the lock of those who write the bucket of a number."""
         if self._shared_lock is not None:
-            return byte_lock(self._shared_lock, WHOLE_FUNCTION, trust=self.trust)
-        return byte_lock(self.folder, number, trust=self.trust)
+            return self._shared_lock.lock(WHOLE_FUNCTION)
+        return self._locks.lock(number)
 
     def clear(self) -> None:
         """Delete all entries, whatever the hashsize they were written with."""
