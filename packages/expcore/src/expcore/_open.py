@@ -92,4 +92,15 @@ def _open_memory(_: str) -> Storage:
     return MemoryStorage()
 
 
-_BUILT_IN: dict[str, Callable[[str], Storage]] = {"file": _open_file, "memory": _open_memory}
+def _open_b2(url: str) -> Storage:
+    from expcore._b2 import open_b2
+    from expcore._retry import RetryingStorage
+
+    return RetryingStorage(open_b2(url))
+
+
+_BUILT_IN: dict[str, Callable[[str], Storage]] = {
+    "b2": _open_b2,
+    "file": _open_file,
+    "memory": _open_memory,
+}

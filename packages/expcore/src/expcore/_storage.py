@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from expcore._atomic import open_atomic
+from expcore._digest import new_hasher
 from expcore.errors import IntegrityError, KeyNotFound
 
 if TYPE_CHECKING:
@@ -131,24 +132,33 @@ class Storage(Protocol):
 
         Raises:
             KeyNotFound: Nothing is stored under the key.
-            IntegrityError: Fewer or more bytes arrived than the storage said.
+            IntegrityError: What arrived has another size or digest than the storage said.
         """
         stat = self.stat(key)
         with self.open_read(key) as source, open_atomic(path) as target:
-            size = copy(source, target)
-            if size != stat.size:
-                raise IntegrityError(
-                    self.url, f"download {key!r}", f"{size} bytes arrived of {stat.size}"
-                )
+            arrived = copy(source, target, stat)
+            if arrived != stat:
+                raise IntegrityError(self.url, f"download {key!r}", f"{arrived} arrived of {stat}")
 
 
-def copy(source: BinaryIO, target: BinaryIO) -> int:
-    """Copy from the one's position to its end; return the number of bytes."""
+def copy(source: BinaryIO, target: BinaryIO, expected: Stat | None = None) -> Stat | None:
+    """Copy from the one's position to its end.
+
+    Returns:
+        What was expected, with the size and digest of what came.
+    """
+    algorithm = expected.digest.partition(":")[0] if expected and expected.digest else None
+    hasher = new_hasher(algorithm) if algorithm else None
     size = 0
     while piece := source.read(COPY_BYTES):
         target.write(piece)
         size += len(piece)
-    return size
+        if hasher is not None:
+            hasher.update(piece)
+    if expected is None:
+        return None
+    digest = f"{algorithm}:{hasher.hexdigest()}" if hasher is not None else None
+    return replace(expected, size=size, digest=digest)
 
 
 def check_range(start: int, stop: int | None) -> None:

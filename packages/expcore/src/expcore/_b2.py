@@ -1,0 +1,308 @@
+"""Values as files in a Backblaze B2 bucket, by b2sdk (extra ``b2``).
+
+A write makes a new version of the file; the bucket's lifecycle rules say when old ones go.
+Deleting removes every version, the newest last, so that no old value shows up again.
+
+B2 has no conditional write. A claim (:meth:`B2Storage.write_new`) therefore holds a marker
+file, ``.expcore-claims/<digest of the key>``, of which B2 keeps all versions: the claimant
+goes on when it sees no version but its own. Versions an hour older than its own are leftovers
+of killed claimants.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+from expcore._atomic import open_atomic
+from expcore._b2_errors import translated
+from expcore._credentials import B2Key
+from expcore._digest import digest_bytes, digest_file
+from expcore._keys import check_key, check_prefix
+from expcore._storage import Prefix, Stat, Storage, check_range
+from expcore.errors import (
+    InvalidKey,
+    KeyExists,
+    KeyNotFound,
+    MissingExtraError,
+    StorageUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from expcore._storage import Data
+
+PAGE_KEYS = 1000
+CLAIMS = ".expcore-claims/"
+CLAIM_LIFE_S = 3600.0
+CLAIM_WAIT_S = 60.0
+TIMEOUT_S = 60.0
+
+
+class B2Storage(Storage):
+    """A prefix in a bucket.
+
+    Args:
+        bucket: The bucket's name.
+        prefix: Keys are file names below this one.
+        key_id: The application key's id; from the environment or a file where it is None.
+        key: The application key itself.
+        realm: ``"production"``, or the URL of a service that speaks the same language;
+            from ``B2_REALM`` where it is None.
+
+    Nothing is sent before the first use.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        key_id: str | None = None,
+        key: str | None = None,
+        realm: str | None = None,
+    ) -> None:
+        prefix = prefix.strip("/")
+        self.prefix = f"{check_key(prefix)}/" if prefix else ""
+        self.bucket = bucket
+        self.url = f"b2://{bucket}/{prefix}".rstrip("/")
+        self._key = B2Key.find(self.url, key_id, key)
+        self._realm = realm or os.environ.get("B2_REALM", "production")
+        self._lock = Lock()
+        self._opened: Any = None
+
+    def __repr__(self) -> str:
+        return f"B2Storage({self.url!r})"
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "_lock": None, "_opened": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, _lock=Lock())
+
+    def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open a value, or a range of its bytes; see :class:`Storage`."""
+        check_range(start, stop)
+        name = self._name(key)
+        span = None
+        if start or stop is not None:
+            size = self.stat(key).size
+            stop = size if stop is None else min(stop, size)
+            if start >= stop:
+                return io.BytesIO()
+            span = (start, stop - 1)
+        with self._translated(f"read {key!r}", key):
+            download = self._connect().download_file_by_name(name, range_=span)
+        return cast("BinaryIO", _Body(download, self, key))
+
+    def write(self, key: str, data: Data) -> Stat:
+        """Store bytes; see :class:`Storage`."""
+        return self._stat(key, self._upload(self._name(key), data, f"write {key!r}"))
+
+    def write_new(self, key: str, data: Data) -> Stat:
+        """Store bytes under a free key; see :class:`Storage`."""
+        if self.exists(key):
+            raise KeyExists(key, self.url)
+        with self._claimed(key):
+            if self.exists(key):
+                raise KeyExists(key, self.url)
+            return self.write(key, data)
+
+    def stat(self, key: str) -> Stat:
+        """Return size, time and digest; see :class:`Storage`."""
+        with self._translated(f"stat {key!r}", key):
+            return self._stat(key, self._connect().get_file_info_by_name(self._name(key)))
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
+        """Yield what starts with ``prefix``, one call for each 1,000 keys."""
+        check_prefix(prefix)
+        return self._list(prefix, delimiter)
+
+    def delete(self, key: str) -> None:
+        """Remove every version of a value; see :class:`Storage`."""
+        self._delete_versions(self._name(key), f"delete {key!r}")
+
+    def download(self, key: str, path: str | os.PathLike[str]) -> None:
+        """Write a value to a file, by several streams where it is large."""
+        name = self._name(key)
+        with self._translated(f"download {key!r}", key):
+            download = self._connect().download_file_by_name(name)
+            with open_atomic(path) as file:
+                download.save(file, allow_seeking=True)  # compares size and SHA-1
+
+    def _name(self, key: str) -> str:
+        name = self.prefix + check_key(key)
+        if key.startswith(CLAIMS):
+            raise InvalidKey(key, f"names below {CLAIMS!r} are for claims")
+        return check_key(name)  # the two together may be too long
+
+    def _connect(self) -> Any:
+        """Return the bucket; authorize when it is first used."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> Any:
+        try:
+            from b2sdk.v3 import B2Api, InMemoryAccountInfo
+        except ImportError:
+            raise MissingExtraError(f"the storage {self.url}", "b2") from None
+        # In memory: the default is a file in the home folder, and it would hold the key.
+        api = B2Api(InMemoryAccountInfo())
+        http = api.session.raw_api.b2_http
+        http.CONNECTION_TIMEOUT = 10.0
+        http.TIMEOUT = http.TIMEOUT_FOR_UPLOAD = TIMEOUT_S
+        # One attempt: what comes next is decided in one place, expcore._retry.
+        once: Callable[..., Any] = http._translate_and_retry
+        http._translate_and_retry = lambda function, _tries, params=None: once(function, 1, params)
+        api.authorize_account(self._key.key_id, self._key.key, realm=self._realm)
+        return api.get_bucket_by_name(self.bucket)
+
+    @contextmanager
+    def _translated(self, action: str, key: str | None = None) -> Iterator[None]:
+        with translated(self.url, action, key):
+            yield
+
+    def _stat(self, key: str, found: Any) -> Stat:
+        """Make a stat of what b2sdk knows: a written file's version, or a HEAD's reply."""
+        size = found.size if getattr(found, "size", None) is not None else found.content_length
+        digest = _sha1(found.content_sha1, found.file_info or {})
+        return Stat(key, size, found.upload_timestamp / 1000, digest)
+
+    def _upload(self, name: str, data: Data, action: str) -> Any:
+        if not isinstance(data, Path) and hasattr(data, "read"):
+            # B2 wants to know the length first, and a large stream is sent by several threads.
+            with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
+                path = Path(folder, "value")
+                with path.open("wb") as file:
+                    shutil.copyfileobj(data, file, 1 << 20)
+                return self._upload(name, path, action)
+        options: dict[str, Any] = {"content_type": "application/octet-stream"}
+        with self._translated(action):
+            bucket = self._connect()
+            if not isinstance(data, Path):
+                return bucket.upload_bytes(bytes(data), name, **options)
+            if data.stat().st_size >= bucket.api.account_info.get_recommended_part_size():
+                # A file sent in parts has a digest only if it is told one.
+                options["sha1_sum"] = digest_file(data, algorithm="sha1").partition(":")[2]
+            return bucket.upload_local_file(str(data), name, **options)
+
+    def _list(self, prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
+        start: str | None = self.prefix + prefix
+        group = None
+        while start is not None:
+            with self._translated(f"list {prefix!r}"):
+                bucket = self._connect()
+                page = bucket.api.session.list_file_names(
+                    bucket.id_, start, PAGE_KEYS, self.prefix + prefix
+                )
+            start = page["nextFileName"]
+            for file in page["files"]:
+                name: str = file["fileName"].removeprefix(self.prefix)
+                if name.startswith(CLAIMS) or name.endswith("/"):  # markers of ours, of folders
+                    continue
+                key = check_key(name)
+                end = key.find(delimiter, len(prefix)) if delimiter else -1
+                if delimiter is None or end < 0:
+                    digest = _sha1(file["contentSha1"], file["fileInfo"])
+                    yield Stat(key, file["contentLength"], file["uploadTimestamp"] / 1000, digest)
+                elif (head := key[: end + len(delimiter)]) != group:
+                    group = head
+                    yield Prefix(head)
+            if group is not None and start is not None and start.startswith(self.prefix + group):
+                # The rest of the group need not be looked at: its last name sorts before this.
+                start = f"{self.prefix}{group[:-1]}{chr(ord(group[-1]) + 1)}"
+
+    def _versions(self, name: str, action: str) -> tuple[Any, ...]:
+        """Return the versions of one file, the newest first."""
+        with self._translated(action):
+            return tuple(self._connect().list_file_versions(name))
+
+    def _delete_versions(self, name: str, action: str) -> None:
+        for version in reversed(self._versions(name, action)):
+            with (
+                self._translated(action),
+                suppress(KeyNotFound),
+                translated(self.url, action, name),
+            ):
+                self._connect().delete_file_version(version.id_, name)
+
+    @contextmanager
+    def _claimed(self, key: str) -> Iterator[None]:
+        """Hold the marker of a key; of several claimants one goes on and the others lose."""
+        action = f"claim {key!r}"
+        name = self.prefix + CLAIMS + digest_bytes(key.encode()).partition(":")[2]
+        mine = self._upload(name, secrets.token_bytes(8), action)
+        try:
+            deadline = time.monotonic() + CLAIM_WAIT_S
+            while others := self._others(name, mine, action):
+                if min(others) < (mine.upload_timestamp, mine.id_):
+                    raise KeyExists(key, self.url)
+                # Ours is the oldest, so the others give way; wait until they have.
+                if time.monotonic() > deadline:
+                    raise StorageUnavailable(self.url, action, "another claim does not end")
+                time.sleep(0.05)
+            yield
+        finally:
+            with self._translated(action), suppress(KeyNotFound):
+                self._connect().delete_file_version(mine.id_, name)
+
+    def _others(self, name: str, mine: Any, action: str) -> set[tuple[int, str]]:
+        oldest = mine.upload_timestamp - CLAIM_LIFE_S * 1000
+        return {
+            (version.upload_timestamp, version.id_)
+            for version in self._versions(name, action)
+            if version.id_ != mine.id_ and version.upload_timestamp >= oldest
+        }
+
+
+class _Body(io.RawIOBase):
+    """The body of a download, with the errors of this package."""
+
+    def __init__(self, download: Any, storage: B2Storage, key: str) -> None:
+        self.version = download.download_version.id_
+        self._response = download.response
+        self._left = download.download_version.content_length
+        self._storage, self._key = storage, key
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        action = f"read {self._key!r}"
+        with self._storage._translated(action, self._key):
+            piece = self._response.raw.read(len(buffer))
+        if not piece and self._left and len(buffer):
+            raise StorageUnavailable(self._storage.url, action, f"{self._left} bytes are missing")
+        buffer[: len(piece)] = piece
+        self._left -= len(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        self._response.close()
+        super().close()
+
+
+def _sha1(content_sha1: str | None, file_info: dict[str, str]) -> str | None:
+    """Return the digest that B2 keeps; large files have one if they were told it."""
+    found = file_info.get("large_file_sha1") or content_sha1
+    return None if found in {None, "none"} else f"sha1:{found.removeprefix('unverified:')}"  # type: ignore[union-attr]
+
+
+def open_b2(url: str) -> Storage:
+    """Open ``b2://bucket/prefix``."""
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("a URL must not hold keys; see expcore._credentials for where they go")
+    return B2Storage(parts.netloc, unquote(parts.path))

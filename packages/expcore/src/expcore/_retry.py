@@ -1,0 +1,209 @@
+"""Try again what may work a second time: one place, above every backend.
+
+Backends do one attempt and say by their errors what happened. :class:`StorageUnavailable` and
+:class:`IntegrityError` are worth another try, with growing and random waits, or the wait that
+the service asked for; all else is final.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+import tenacity
+
+from expcore._storage import Prefix, Stat, Storage, copy
+from expcore.errors import IntegrityError, StorageUnavailable
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from expcore._storage import Data
+
+T = TypeVar("T")
+SPOOL_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often, how fast and how long to try again."""
+
+    attempts: int = 8
+    """At most this many attempts; at least 1."""
+    first_wait_s: float = 0.25
+    """The longest wait before the second attempt; each further one may be twice as long."""
+    longest_wait_s: float = 20.0
+    """No wait is longer, unless the service asks for it."""
+    deadline_s: float = 300.0
+    """No attempt starts later than this after the first one started."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.first_wait_s, self.longest_wait_s, self.deadline_s) < 0:
+            raise ValueError(f"nothing can be tried by {self}; give positive numbers")
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Return what the function returns, after as many attempts as it takes.
+
+        Raises:
+            ExpcoreError: What the last attempt raised.
+        """
+        return self._retrying()(function)
+
+    def _retrying(self) -> tenacity.Retrying:
+        backoff = tenacity.wait_random_exponential(
+            multiplier=self.first_wait_s, max=self.longest_wait_s
+        )
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome is not None else None
+            asked = getattr(error, "retry_after_s", None)
+            # The service's wish is a minimum; the random part spreads those who heard it.
+            return backoff(state) + (asked or 0.0)
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((StorageUnavailable, IntegrityError)),
+            # Also not when the wait before it would end after the deadline.
+            stop=tenacity.stop_after_attempt(self.attempts)
+            | tenacity.stop_before_delay(self.deadline_s),
+            wait=wait,
+            reraise=True,
+        )
+
+
+class RetryingStorage(Storage):
+    """A storage whose operations are tried again when that may help.
+
+    A claim whose reply was lost counts as lost: of many callers never two succeed.
+    """
+
+    def __init__(self, inner: Storage, retry: Retry | None = None) -> None:
+        self.inner = inner
+        self.retry = Retry() if retry is None else retry
+        self.url = inner.url
+
+    def __repr__(self) -> str:
+        return f"RetryingStorage({self.inner!r})"
+
+    def read(self, key: str) -> bytes:
+        """Return a value; see :class:`Storage`."""
+        return self.retry.call(lambda: self.inner.read(key))
+
+    def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open a value; if the connection breaks, go on where it broke."""
+        raw = _Resuming(self, key, start, stop)
+        return io.BufferedReader(raw, 1 << 17)
+
+    def write(self, key: str, data: Data) -> Stat:
+        """Store bytes; see :class:`Storage`."""
+        with _replayable(data) as again:
+            return self.retry.call(lambda: self.inner.write(key, again()))
+
+    def write_new(self, key: str, data: Data) -> Stat:
+        """Store bytes under a free key; see :class:`Storage`."""
+        with _replayable(data) as again:
+            return self.retry.call(lambda: self.inner.write_new(key, again()))
+
+    def stat(self, key: str) -> Stat:
+        """Return size, time and digest; see :class:`Storage`."""
+        return self.retry.call(lambda: self.inner.stat(key))
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
+        """Yield what starts with ``prefix``; after a failure, from where it failed."""
+        seen = ""
+        found = self.inner.list(prefix, delimiter=delimiter)
+
+        def next_item() -> Stat | Prefix | None:
+            nonlocal found
+            try:
+                return next((item for item in found if item.key > seen), None)
+            except StorageUnavailable:
+                found = self.inner.list(prefix, delimiter=delimiter)
+                raise
+
+        # A generator function would check the prefix only when it is first asked.
+        def items() -> Iterator[Stat | Prefix]:
+            nonlocal seen
+            while (item := self.retry.call(next_item)) is not None:
+                yield item
+                seen = item.key
+
+        return items()
+
+    def delete(self, key: str) -> None:
+        """Remove a value; see :class:`Storage`."""
+        self.retry.call(lambda: self.inner.delete(key))
+
+    def download(self, key: str, path: str | os.PathLike[str]) -> None:
+        """Write a value to a file; see :class:`Storage`."""
+        if type(self.inner).download is Storage.download:
+            # What has arrived stays: the stream is resumed, not begun again.
+            self.retry.call(lambda: Storage.download(self, key, path))
+        else:
+            self.retry.call(lambda: self.inner.download(key, path))
+
+
+class _Resuming(io.RawIOBase):
+    """Reads a value, and opens it again at the same place when that fails."""
+
+    def __init__(self, storage: RetryingStorage, key: str, start: int, stop: int | None) -> None:
+        self._storage, self._key = storage, key
+        self._place, self._stop = start, stop
+        self._file: BinaryIO | None = storage.retry.call(
+            lambda: storage.inner.open_read(key, start, stop)
+        )
+        self._version = getattr(self._file, "version", None)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._storage.retry.call(lambda: self._read_once(buffer))
+
+    def _read_once(self, buffer: Any) -> int:
+        if self._file is None:
+            action = f"go on reading {self._key!r}"
+            file = self._storage.inner.open_read(self._key, self._place, self._stop)
+            if self._version is None or getattr(file, "version", None) != self._version:
+                file.close()
+                raise ValueError(f"cannot {action}: the value may have changed; read it again")
+            self._file = file
+        try:
+            piece = self._file.read(len(buffer))
+        except StorageUnavailable:
+            self._file.close()
+            self._file = None
+            raise
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextmanager
+def _replayable(data: Data) -> Iterator[Callable[[], Data]]:
+    """Yield a function that gives the same bytes each time; a stream is kept in a file."""
+    if isinstance(data, Path) or not hasattr(data, "read"):
+        yield lambda: data
+        return
+    stream = cast("BinaryIO", data)
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        if not stream.seekable():
+            copy(stream, cast("BinaryIO", spool))
+            stream = cast("BinaryIO", spool)
+            stream.seek(0)
+        start = stream.tell()
+
+        def again() -> BinaryIO:
+            stream.seek(start)
+            return stream
+
+        yield again
