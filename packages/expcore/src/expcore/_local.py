@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._atomic import make_folders, open_atomic, sweep, write_file
 from expcore._keys import TEMPORARY, check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, copy
+from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _write_path(path: Path, data: Data, *, overwrite: bool) -> None:
     if isinstance(data, Path):
         with data.open("rb") as source, open_atomic(path, overwrite=overwrite) as target:
             copy(source, target)
-    elif hasattr(data, "read"):
+    elif is_stream(data):
         with open_atomic(path, overwrite=overwrite) as target:
             copy(data, target)
     else:

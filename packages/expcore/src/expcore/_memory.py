@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import time
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._digest import digest_bytes
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range
+from expcore._storage import Prefix, Stat, Storage, check_range, read_all
 from expcore.errors import KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
@@ -96,13 +95,3 @@ def group(stats: Iterator[Stat], prefix: str, delimiter: str | None) -> Iterator
         elif (name := stat.key[: end + len(delimiter)]) != last:
             last = name
             yield Prefix(name)
-
-
-def read_all(data: Data) -> bytes:
-    """Return all bytes of what may be written."""
-    if isinstance(data, Path):
-        return data.read_bytes()
-    if hasattr(data, "read"):
-        value: bytes = data.read()
-        return value
-    return bytes(data)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from expcore._local import LocalStorage
 from expcore._memory import MemoryStorage
-from expcore.errors import UnknownSchemeError
+from expcore.errors import MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,8 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
     for entry in _entry_points().select(name=scheme):
         opener: Callable[[str], Storage] = entry.load()
         return opener(text)
+    if "://" in text and (found := _open_fsspec(text, scheme)) is not None:
+        return found
     raise UnknownSchemeError(without_credentials(text), known_schemes())
 
 
@@ -99,6 +101,22 @@ def _open_b2(url: str) -> Storage:
     return RetryingStorage(open_b2(url))
 
 
+def _open_fsspec(url: str, scheme: str) -> Storage | None:
+    try:
+        from fsspec.registry import known_implementations, registry
+    except ImportError:
+        if scheme in _FSSPEC_COMMON:
+            raise MissingExtraError(f"the storage {without_credentials(url)}", "fsspec") from None
+        return None
+    if scheme not in known_implementations and scheme not in registry:
+        return None
+    from expcore._fsspec import FsspecStorage
+    from expcore._retry import RetryingStorage
+
+    return RetryingStorage(FsspecStorage(url))
+
+
+_FSSPEC_COMMON = {"abfs", "az", "gcs", "gs", "hdfs", "s3", "sftp", "smb", "ssh"}
 _BUILT_IN: dict[str, Callable[[str], Storage]] = {
     "b2": _open_b2,
     "file": _open_file,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from expcore._atomic import open_atomic
 from expcore._digest import new_hasher
@@ -159,6 +159,20 @@ def copy(source: BinaryIO, target: BinaryIO, expected: Stat | None = None) -> St
         return None
     digest = f"{algorithm}:{hasher.hexdigest()}" if hasher is not None else None
     return replace(expected, size=size, digest=digest)
+
+
+def read_all(data: Data) -> bytes:
+    """Return all bytes of what may be written."""
+    if isinstance(data, Path):
+        return data.read_bytes()
+    if is_stream(data):
+        return data.read()
+    return bytes(data)
+
+
+def is_stream(data: Data) -> TypeGuard[BinaryIO]:
+    """Say whether there is something to read from."""
+    return hasattr(data, "read")
 
 
 def check_range(start: int, stop: int | None) -> None:

@@ -141,7 +141,7 @@ class StorageContract:
             def readable(self) -> bool:
                 return True
 
-            def readinto(self, buffer: object) -> int:
+            def readinto(self, _buffer: object) -> int:
                 raise ZeroDivisionError
 
         storage.write("k", b"old")

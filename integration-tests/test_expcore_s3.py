@@ -1,0 +1,181 @@
+"""FsspecStorage on a real S3 protocol, and on file systems that need no server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+pytest.importorskip("fsspec")
+
+from expcore import (
+    AccessDenied,
+    InvalidKey,
+    KeyExists,
+    MissingExtraError,
+    Storage,
+    StorageUnavailable,
+    open_storage,
+)
+from expcore._fsspec import FsspecStorage
+from expcore._retry import Retry, RetryingStorage
+from expcore.testing import StorageContract, keys
+
+pytestmark = [
+    # botocore, moto and aiohttp about themselves
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    moto = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            patch.delenv(name, raising=False)
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture
+def bucket(s3: str) -> str:
+    import s3fs
+
+    name = f"bucket-{uuid4().hex[:12]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
+    return f"s3://{name}/some/prefix"
+
+
+class TestS3(StorageContract):
+    @pytest.fixture
+    def storage(self, bucket: str) -> Storage:
+        return FsspecStorage(bucket)
+
+
+class TestMemoryFileSystem(StorageContract):
+    claims_are_atomic = False
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return FsspecStorage(f"memory://{uuid4().hex}")
+
+
+class TestLocalFileSystem(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return FsspecStorage((tmp_path / "store").as_uri())
+
+    def test_a_failed_write_leaves_nothing_behind(self, storage: Storage, tmp_path: Path) -> None:
+        class Failing:
+            def read(self, _: int = -1) -> bytes:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            storage.write("k", Failing())  # type: ignore[arg-type]
+
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_url_opens_a_patient_storage(bucket: str) -> None:
+    storage = open_storage(bucket)
+
+    storage.write("k", b"1")
+
+    assert isinstance(storage, RetryingStorage)
+    assert storage.url == bucket
+    assert open_storage(bucket).read("k") == b"1"
+
+
+def test_of_many_clients_exactly_one_claims(bucket: str) -> None:
+    start = threading.Barrier(8)
+
+    def claim(i: int) -> bool:
+        storage = FsspecStorage(bucket, skip_instance_cache=True)
+        start.wait()
+        try:
+            storage.write_new("k", str(i).encode())
+        except KeyExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claim, range(8))) == 1
+
+
+def test_what_another_client_writes_is_seen(bucket: str) -> None:
+    first, second = FsspecStorage(bucket), FsspecStorage(bucket, skip_instance_cache=True)
+    assert keys(first.list()) == []
+
+    second.write("k", b"1")
+
+    assert keys(first.list()) == ["k"]
+    assert first.exists("k")
+
+
+def test_a_large_stream_is_sent_in_parts(bucket: str) -> None:
+    data = os.urandom(20 << 20)
+    storage = FsspecStorage(bucket)
+
+    storage.write("k", __import__("io").BytesIO(data))
+
+    assert storage.read("k") == data
+
+
+def test_names_that_cannot_be_keys_are_refused_when_a_bucket_lists_them(bucket: str) -> None:
+    import s3fs
+
+    storage = FsspecStorage(bucket)
+    root = bucket.removeprefix("s3://")
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(f"{root}/a\\b", b"evil")
+
+    with pytest.raises(InvalidKey):
+        list(storage.list())
+
+
+def test_a_server_that_is_gone_is_said_to_be_so(s3: str) -> None:
+    options: dict[str, Any] = {
+        "endpoint_url": "http://127.0.0.1:9",
+        "config_kwargs": {"retries": {"max_attempts": 1}, "connect_timeout": 1},
+        "skip_instance_cache": True,
+    }
+    storage = RetryingStorage(FsspecStorage("s3://bucket/x", **options), Retry(attempts=1))
+    storage.inner._fs.retries = 1  # type: ignore[attr-defined]
+
+    with pytest.raises(StorageUnavailable):
+        storage.read("k")
+
+
+def test_a_missing_bucket_is_an_error_of_this_package(s3: str) -> None:
+    with pytest.raises((AccessDenied, FileNotFoundError)):
+        FsspecStorage("s3://no-such-bucket-here/x").write("k", b"")
+
+
+def test_secrets_are_not_shown(s3: str) -> None:
+    storage = FsspecStorage("s3://bucket/x", key="AKIA", secret="very-secret")
+
+    assert "very-secret" not in repr(storage) + storage.url
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    for name in ("fsspec", "fsspec.core", "fsspec.registry"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(MissingExtraError, match=r"s3://bucket/x needs the extra 'fsspec'"):
+        open_storage("s3://bucket/x")

@@ -1,0 +1,208 @@
+"""Values as files of any file system that fsspec knows (extra ``fsspec``).
+
+Object stores (S3, GCS, Azure, ...) put a value in place at once. Elsewhere (SFTP, SMB, ...) a
+value is written under a temporary name and moved. ``write_new`` uses the file system's own
+exclusive creation; on S3 and GCS that is atomic, elsewhere it is as good as the file system's.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from expcore._fsspec_errors import translated
+from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._open import without_credentials
+from expcore._storage import Prefix, Stat, Storage, check_range, copy, read_all
+from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from expcore._storage import Data
+
+PUTS_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
+WHOLE_BYTES = 16 << 20
+"""Streams and files up to this size are sent as one request."""
+
+
+class FsspecStorage(Storage):
+    """A folder of a file system.
+
+    Args:
+        url: What fsspec understands: ``s3://bucket/prefix``, ``sftp://host/folder``, ...
+        options: Passed to the file system's class: credentials, endpoints. They are not shown.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = without_credentials(url).rstrip("/")
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError:
+            raise MissingExtraError(f"the storage {self.url}", "fsspec") from None
+        try:
+            # A listing that is remembered would hide what other processes write.
+            self._fs, root = url_to_fs(url, use_listings_cache=False, **options)
+        except ImportError as error:  # s3fs, gcsfs, paramiko, ...
+            raise MissingExtraError(f"the storage {self.url} ({error})", "fsspec") from None
+        except ValueError as error:
+            raise UnknownSchemeError(self.url, ("those of fsspec",)) from error
+        self._root: str = root.rstrip("/")
+        protocol = self._fs.protocol
+        protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        self._at_once = bool(protocols & PUTS_AT_ONCE)
+
+    def __repr__(self) -> str:
+        return f"FsspecStorage({self.url!r})"
+
+    def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open a value, or a range of its bytes; see :class:`Storage`."""
+        check_range(start, stop)
+        path = self._path(key)
+        with translated(self.url, f"read {key!r}", key):
+            info = self._info(path, key)
+            if start == 0 and stop is None:
+                return cast("BinaryIO", self._fs.open(path, "rb"))
+            stop = info["size"] if stop is None else min(stop, info["size"])
+            if start >= stop:
+                return io.BytesIO()
+            return io.BytesIO(self._fs.cat_file(path, start=start, end=stop))
+
+    def write(self, key: str, data: Data) -> Stat:
+        """Store bytes; see :class:`Storage`."""
+        path = self._path(key)
+        with translated(self.url, f"write {key!r}", key):
+            if not self._at_once:
+                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            target = path if self._at_once else self._beside(path)
+            try:
+                self._put(target, data)
+                if target != path:
+                    self._fs.mv(target, path)
+            except BaseException:
+                if target != path and self._fs.exists(target):
+                    self._fs.rm_file(target)
+                raise
+        return self.stat(key)
+
+    def write_new(self, key: str, data: Data) -> Stat:
+        """Store bytes under a free key; see :class:`Storage`."""
+        path = self._path(key)
+        value = read_all(data)
+        with translated(self.url, f"claim {key!r}", key):
+            if not self._at_once:
+                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            try:
+                self._fs.pipe_file(path, value, mode="create")
+            except FileExistsError:
+                raise KeyExists(key, self.url) from None
+        return self.stat(key)
+
+    def stat(self, key: str) -> Stat:
+        """Return size and time; see :class:`Storage`."""
+        path = self._path(key)
+        with translated(self.url, f"stat {key!r}", key):
+            return self._stat(key, self._info(path, key))
+
+    def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
+        """Yield what starts with ``prefix``, sorted; see :class:`Storage`."""
+        check_prefix(prefix)
+        if delimiter not in {None, "/"}:
+            raise ValueError(f"a folder is delimited by '/', not by {delimiter!r}")
+        return self._list(prefix, flat=delimiter is None)
+
+    def delete(self, key: str) -> None:
+        """Remove a value; see :class:`Storage`."""
+        path = self._path(key)
+        with translated(self.url, f"delete {key!r}", key):
+            try:
+                self._fs.rm_file(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            except (IsADirectoryError, PermissionError):
+                if not self._fs.isdir(path):
+                    raise
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{check_key(key)}"
+
+    def _beside(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        return f"{folder}/.{name[:200]}.{secrets.token_hex(8)}.tmp"
+
+    def _info(self, path: str, key: str) -> Any:
+        try:
+            info = self._fs.info(path)
+        except NotADirectoryError:
+            raise KeyNotFound(key, self.url) from None
+        if info["type"] == "directory":
+            raise KeyNotFound(key, self.url)
+        return info
+
+    def _put(self, path: str, data: Data) -> None:
+        if isinstance(data, Path):
+            if data.stat().st_size > WHOLE_BYTES:
+                self._fs.put_file(str(data), path)
+            else:
+                self._fs.pipe_file(path, data.read_bytes())
+        elif hasattr(data, "read"):
+            stream = cast("BinaryIO", data)
+            head = stream.read(WHOLE_BYTES + 1)
+            if len(head) <= WHOLE_BYTES:
+                self._fs.pipe_file(path, head)
+                return
+            # Appears when it is closed; not at all if the stream fails before.
+            target = self._fs.open(path, "wb")
+            try:
+                target.write(head)
+                copy(stream, target)
+            except BaseException:
+                target.discard()
+                raise
+            target.close()
+        else:
+            self._fs.pipe_file(path, bytes(data))
+
+    def _stat(self, key: str, info: Any) -> Stat:
+        times = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
+        time = next((info[name] for name in times if info.get(name) is not None), 0.0)
+        if isinstance(time, str):
+            time = datetime.fromisoformat(time)
+        if isinstance(time, datetime):
+            time = time.timestamp()
+        return Stat(key, int(info["size"]), float(time))
+
+    def _list(self, prefix: str, *, flat: bool) -> Iterator[Stat | Prefix]:
+        folder = f"{self._root}/{prefix.rpartition('/')[0]}".rstrip("/")
+        with translated(self.url, f"list {prefix!r}"):
+            self._fs.invalidate_cache()
+            try:
+                if flat:
+                    infos = list_values(self._fs.find(folder, detail=True))
+                else:
+                    infos = self._fs.ls(folder, detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                infos = []
+        found: dict[str, Any] = {}
+        for info in infos:
+            name = self._fs._strip_protocol(info["name"])
+            key = name[len(self._root) + 1 :]
+            if name == folder or not key or TEMPORARY.fullmatch(key.rpartition("/")[2]):
+                continue
+            if info["type"] == "directory":
+                key += "/"
+            elif info["name"].endswith("/"):  # an object that stands for a folder
+                continue
+            if key.startswith(prefix):
+                found[key] = info
+        for key in sorted(found):
+            check_key(key.removesuffix("/"))
+            yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
+
+
+def list_values(found: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a mapping holds; a method of the class above is called ``list``."""
+    return tuple(found.values())

@@ -1,0 +1,57 @@
+"""From the errors of fsspec's file systems to the ones of this package."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from expcore.errors import (
+    AccessDenied,
+    ExpcoreError,
+    KeyNotFound,
+    QuotaExceeded,
+    StorageUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What talks to a network, and raises when that does not answer.
+_CLIENTS = {
+    "aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google", "paramiko",
+    "requests", "smbprotocol", "urllib3",
+}  # fmt: skip
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.EINTR}
+_DENIED = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException")
+
+
+@contextmanager
+def translated(url: str, action: str, key: str | None = None) -> Iterator[None]:
+    """Raise this package's errors for those of a file system in the block."""
+    try:
+        yield
+    except ExpcoreError:
+        raise
+    except Exception as error:
+        translation = _translate(error, url, action, key)
+        if translation is None:
+            raise
+        # Not `from error`: a client's error may quote the request, and with it a signature.
+        raise translation from None
+
+
+def _translate(error: Exception, url: str, action: str, key: str | None) -> Exception | None:
+    detail = f"{type(error).__name__}: {error}"
+    if isinstance(error, FileNotFoundError) and key is not None:
+        return KeyNotFound(key, url)
+    if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
+        return AccessDenied(url, action, detail)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return QuotaExceeded(url, action, detail)
+    client = {kind.__module__.partition(".")[0] for kind in type(error).__mro__} & _CLIENTS
+    passing = isinstance(error, OSError) and error.errno in _PASSING
+    if client or passing or isinstance(error, (ConnectionError, TimeoutError)):
+        return StorageUnavailable(url, action, detail)
+    return None
