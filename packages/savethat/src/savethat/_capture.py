@@ -26,14 +26,14 @@ class Tee:
         self._parts = threading.local()  # threads print at the same time
 
     def write(self, text: str) -> int:
-        """Pass text on."""
-        written: int = self.stream.write(text)
+        """Tell of whole lines, and pass the text on."""
         *lines, rest = (getattr(self._parts, "text", "") + text).split("\n")
         # A progress bar goes back to the start of its line: only what is left there is kept.
         self._parts.text = rest.rpartition("\r")[2] if not rest.endswith("\r") else rest
         for line in lines:
             for listen in _listeners:
                 listen(self.name, line.removesuffix("\r").rpartition("\r")[2])
+        written: int = self.stream.write(text)
         return written
 
     def writelines(self, lines: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from savethat._storage import Storage
 from savethat.errors import ConfigNotFound, RunStillRunning, SavethatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from savethat._find import Found
     from savethat._node import Node
     from savethat._storage import PathLike
 
@@ -211,10 +213,15 @@ class Project:
 
     def ls(self, options: argparse.Namespace) -> None:
         """List runs."""
-        found = self.storage().find_run_files(absolute=options.absolute, **_selection(options))
-        for run, files in found:
-            for path in files if options.all or options.recursive else [run]:
-                print(path)
+        storage = self.storage()
+        base = f"{storage.storage_path}{os.sep}" if options.absolute else ""
+        lines: list[str] = []
+        for run in _select(storage, options):
+            if options.all or options.recursive:
+                lines += [f"{base}{run.key}{os.sep}{file}" for file in run.files]
+            else:
+                lines.append(base + run.key)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
 
     def rm(self, options: argparse.Namespace) -> None:
         """Remove runs."""
@@ -224,36 +231,34 @@ class Project:
                 "rm --force without a selection removes every run; add --all-runs to mean it"
             )
         storage = self.storage()
-        runs = list(storage.find_run_files(**_selection(options)))
-        if options.local:
-            runs = [(run, files) for run, files in runs if (storage / run).exists()]
+        runs = _select(storage, options)
         if not runs:
             print("No matching runs found.")
             return
         where = "LOCAL" if options.local or storage.config.remote is None else "LOCAL and REMOTE"
         if not options.force:
-            self._announce([run for run, _ in runs], sum(len(f) for _, f in runs), where)
+            self._announce(runs, where)
             if options.dry or not self._confirmed(where):
                 return
         elif options.dry:
-            self._announce([run for run, _ in runs], sum(len(f) for _, f in runs), where)
+            self._announce(runs, where)
             return
         kept = False
-        for run, _ in runs:
+        for run in runs:
             try:
-                storage.remove(run, local=True, remote=not options.local)
-                print(f"removed {run}")
+                storage.remove(run.key, local=True, remote=not options.local)
+                print(f"removed {run.key}")
             except RunStillRunning as error:
-                print(f"kept {run}: {error}", file=sys.stderr)
+                print(f"kept {run.key}: {error}", file=sys.stderr)
                 kept = True
         if kept:
             raise SystemExit(1)
 
-    def _announce(self, runs: Iterable[Path], files: int, where: str) -> None:
-        names = [str(run) for run in runs]
+    def _announce(self, runs: list[Found], where: str) -> None:
         print(f"Would delete the following runs from {where}:\n")
-        print("\n".join(names))
-        print(f"\nWould delete {len(names)} runs with {files} files.")
+        print("\n".join(run.key for run in runs))
+        files = sum(len(run.files) for run in runs)
+        print(f"\nWould delete {len(runs)} runs with {files} files.")
 
     def _confirmed(self, where: str) -> bool:
         question = f"\nAre you sure you want to DELETE these runs ({where})? (y/n) "
@@ -312,19 +317,21 @@ def _split_at_node(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
     return argv[:index], name, argv[index + 1 :]
 
 
-def _selection(options: argparse.Namespace) -> dict[str, Any]:
-    """What ``find_runs`` is asked for."""
+def _select(storage: Storage, options: argparse.Namespace) -> list[Found]:
+    """The runs that ``ls`` or ``rm`` is asked for."""
+    from savethat._find import Wanted, select
+
     after = options.after
     if options.last is not None:
         after = datetime.now(UTC) - options.last
-    return {
-        "path": options.path,
-        "remote": not options.local,
-        "only_failed": options.failed,
-        "only_completed": options.completed,
-        "before": options.before,
-        "after": after,
-    }
+    wanted = Wanted(
+        path=options.path,
+        only_failed=options.failed,
+        only_completed=options.completed,
+        before=options.before,
+        after=after,
+    )
+    return select(storage, wanted, remote=not options.local)
 
 
 def parse_time(text: str) -> datetime:

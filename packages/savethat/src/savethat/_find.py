@@ -1,7 +1,8 @@
 """Find runs, by what their folders hold, locally and remotely by the same rules.
 
 A run is *completed* when it has ``results.pickle``. One without results is *failed*, unless its
-state says that it is still going on.
+state says otherwise, or that it is still going on. Ten thousand runs are listed by looking into no
+folder: only what is asked for is looked at.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ import os
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savethat._key import date_of_key, is_selected
+from savethat._key import TIME, date_of_time, is_selected, parts_of
 from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from savethat._state import RunState
     from savethat._storage import Storage
@@ -27,127 +27,161 @@ if TYPE_CHECKING:
 ARGS = "args.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which runs to find."""
 
+    path: str = ""
     only_failed: bool = False
     only_completed: bool = False
     before: datetime | None = None
     after: datetime | None = None
 
-    def by_key(self, key: str) -> bool:
-        """Whether the time in a key is wanted; a run without a time is not, if one is asked."""
-        if self.before is None and self.after is None:
-            return True
-        date = date_of_key(key)
-        if date is None:
-            return False
-        return not (
-            (self.before is not None and date > _in_utc(self.before))
-            # A key has whole seconds: the run of 10:00:00 was made after 09:59:59.9.
-            or (self.after is not None and date < _in_utc(self.after).replace(microsecond=0))
-        )
+    def key_filter(self) -> Callable[[str, str, str], bool]:
+        """Whether a key is wanted; one without a time is not, if a time is asked for.
+
+        Returns:
+            A function of the key, the name and the time in it.
+        """
+        selection = self.path.rstrip("/")
+        # A key has whole seconds: the run of 10:00:00 was made after 09:59:59.9.
+        after = None if self.after is None else _in_utc(self.after).strftime(TIME)
+        before = None if self.before is None else _in_utc(self.before).strftime(TIME)
+
+        def is_wanted(key: str, name: str, time: str) -> bool:
+            if selection and not is_selected(key, name, selection):
+                return False
+            if after is None and before is None:
+                return True
+            return bool(time) and (after or "") <= time and (before is None or time <= before)
+
+        return is_wanted
+
+    def has_state(self, state: str) -> bool:
+        """Whether a run of this state is wanted."""
+        if self.only_completed:
+            return state == "completed"
+        return not self.only_failed or state not in ("completed", *GOING_ON)
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
-    """A run that was found."""
+    """A run that was found: here, or (with its ``names``) only remotely."""
 
-    key: str
-    files: tuple[str, ...]
-    """Relative to its folder, with slashes, sorted."""
-    local: bool
+    def __init__(
+        self, storage: Storage, key: str, time: str, names: list[str] | None = None
+    ) -> None:
+        self.storage, self.key, self.time, self.local = storage, key, time, names is None
+        self._names = names
+
+    @property
+    def files(self) -> list[str]:
+        """Its files, relative to its folder, with slashes, sorted."""
+        if self._names is None:
+            self._names = sorted(_files_below(f"{self.storage.storage_path}{os.sep}{self.key}"))
+        return self._names
 
     @property
     def completed(self) -> bool:
         """Whether its results are there, which are written whole or not at all."""
-        return RESULTS in self.files
+        return self._has(RESULTS)
+
+    @property
+    def state(self) -> str:
+        """The run's state, seen from here: also *lost*."""
+        if self.completed:
+            return "completed"
+        data = self.read(STATE)
+        state = "failed" if data is None else decode_state(data).now
+        return "failed" if state == "completed" else state  # its results have been taken away
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """What ``args.json`` holds."""
+        content: dict[str, Any] = json.loads(self.read(ARGS) or b"{}")
+        return content
+
+    def _has(self, name: str) -> bool:
+        if self._names is not None:
+            return name in self._names
+        return os.path.exists(f"{self.storage.storage_path}{os.sep}{self.key}{os.sep}{name}")  # noqa: PTH110 # ten thousand times
+
+    def read(self, name: str) -> bytes | None:
+        """One of its files; None if there is none."""
+        if not self._has(name):
+            return None
+        if self.local:
+            return (self.storage / self.key / name).read_bytes()
+        remote = self.storage.remote
+        return None if remote is None else remote.read(f"{self.key}/{name}")
 
 
 def _in_utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def select(storage: Storage, path: str, remote: bool, wanted: Wanted) -> list[Found]:
+def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     """The wanted runs, oldest first."""
-    selection = path.rstrip("/")
-    runs = {run.key: run for run in _local_runs(storage, selection, wanted)}
+    found = _by_key(storage, wanted, remote=remote)
+    if wanted.only_completed:
+        return [run for run in found if run.completed]
+    if wanted.only_failed:
+        return [run for run in found if wanted.has_state(run.state)]
+    return found
+
+
+def _by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
+    is_wanted = wanted.key_filter()
+    runs = {run.key: run for run in _local_runs(storage, is_wanted)}
     if remote and storage.config.remote is not None:
         try:
-            for run in _remote_runs(storage, selection, wanted):
+            for run in _remote_runs(storage, wanted, is_wanted):
                 runs.setdefault(run.key, run)
         except OSError as error:
             text = f"only local runs are listed: {error}"
-            warnings.warn(text, NotSyncedWarning, stacklevel=4)
-    oldest = datetime.min.replace(tzinfo=UTC)
-    chosen = [run for run in runs.values() if _is_wanted(storage, run, wanted)]
-    return sorted(chosen, key=lambda run: (date_of_key(run.key) or oldest, run.key))
+            warnings.warn(text, NotSyncedWarning, stacklevel=5)
+    return sorted(runs.values(), key=lambda run: (run.time, run.key))
 
 
-def _is_wanted(storage: Storage, run: Found, wanted: Wanted) -> bool:
-    if wanted.only_completed and not run.completed:
-        return False
-    if wanted.only_failed:
-        return not run.completed and state_of(storage, run) not in GOING_ON
-    return True
-
-
-def _local_runs(storage: Storage, selection: str, wanted: Wanted) -> Iterator[Found]:
+def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) -> Iterator[Found]:
+    root = f"{storage.storage_path}{os.sep}"
     try:
-        with os.scandir(storage.storage_path) as entries:
-            keys = [entry.name for entry in entries if _may_be_run(entry)]
+        keys = os.listdir(root)  # noqa: PTH208 # names only
     except FileNotFoundError:
         return  # no run was made yet
+    args = f"{os.sep}{ARGS}"
     for key in keys:
-        if is_selected(key, selection) and wanted.by_key(key):
-            files = tuple(sorted(_files_below(storage.storage_path / key)))
-            if ARGS in files:
-                yield Found(key, files, local=True)
+        if key[0] == ".":
+            continue
+        name, time, unique = parts_of(key)
+        # What is a run by its name is not looked into.
+        if is_wanted(key, name, time) and (unique or os.path.exists(root + key + args)):  # noqa: PTH110
+            yield Found(storage, key, time)
 
 
-def _may_be_run(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.is_dir()
-
-
-def _files_below(folder: Path, prefix: str = "") -> Iterator[str]:
+def _files_below(folder: str, prefix: str = "") -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(Path(entry.path), f"{prefix}{entry.name}/")
-            elif not (entry.name.startswith(".") and entry.name.endswith(".tmp")):
+                yield from _files_below(entry.path, f"{prefix}{entry.name}/")
+            elif not (entry.name[0] == "." and entry.name.endswith(".tmp")):
                 yield prefix + entry.name
 
 
-def _remote_runs(storage: Storage, selection: str, wanted: Wanted) -> Iterator[Found]:
+def _remote_runs(
+    storage: Storage, wanted: Wanted, is_wanted: Callable[[str, str, str], bool]
+) -> Iterator[Found]:
     remote = storage.remote
     if remote is None:
         return
     files: dict[str, list[str]] = {}
-    for entry in remote.list(selection):
+    for entry in remote.list(wanted.path.rstrip("/")):
         key, slash, name = entry.key.partition("/")
         if slash:
             files.setdefault(key, []).append(name)
     for key, names in files.items():
-        if ARGS in names and is_selected(key, selection) and wanted.by_key(key):
-            yield Found(key, tuple(sorted(names)), local=False)
-
-
-def _read(storage: Storage, run: Found, name: str) -> bytes | None:
-    if name not in run.files:
-        return None
-    if run.local:
-        return (storage / run.key / name).read_bytes()
-    return None if storage.remote is None else storage.remote.read(f"{run.key}/{name}")
-
-
-def state_of(storage: Storage, run: Found) -> str:
-    """The run's state, seen from here: also *lost*."""
-    if run.completed:
-        return "completed"
-    data = _read(storage, run, STATE)
-    state = "failed" if data is None else decode_state(data).now
-    return "failed" if state == "completed" else state  # its results have been taken away
+        name, time, unique = parts_of(key)
+        if is_wanted(key, name, time) and (unique or ARGS in names):
+            yield Found(storage, key, time, sorted(names))
 
 
 def read_any_state(storage: Storage, key: str, *, remote: bool) -> RunState | None:
@@ -163,20 +197,25 @@ def read_any_state(storage: Storage, key: str, *, remote: bool) -> RunState | No
     return state
 
 
-def describe(storage: Storage, run: Found, *, absolute: bool) -> dict[str, Any]:
-    """What ``find_runs`` gives for a run."""
-    base = storage.storage_path if absolute else Path()
-    args: dict[str, Any] = json.loads(_read(storage, run, ARGS) or b"{}")
-    return {
-        "run_key": str(base / run.key),
-        "run_date": date_of_key(run.key),
-        "run_completed": run.completed,
-        "run_state": state_of(storage, run),
-        "run_files": [str(base / run.key / file) for file in run.files],
-        **args,
-    }
+def describe(
+    storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
+) -> list[dict[str, Any]]:
+    """What ``find_runs`` gives for the wanted runs."""
+    from savethat._index import read_indexed
 
-
-def count_files(runs: Iterable[Found]) -> int:
-    """How many files some runs have together."""
-    return sum(len(run.files) for run in runs)
+    found = _by_key(storage, wanted, remote=remote)
+    root = f"{storage.storage_path}{os.sep}" if absolute else ""
+    described: list[dict[str, Any]] = []
+    for run, (state, files, args) in zip(found, read_indexed(found), strict=True):
+        if wanted.has_state(state):
+            run_key = root + run.key
+            prefix = run_key + os.sep
+            facts = {
+                "run_key": run_key,
+                "run_date": date_of_time(run.time),
+                "run_completed": state == "completed",
+                "run_state": state,
+                "run_files": [prefix + file for file in files],
+            }
+            described.append(facts | args)
+    return described

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # without i, l, o and u: easily misread
 TIME = "%Y-%m-%dT%H-%M-%S"
-_KEY = re.compile(r"(?P<name>.*)_(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)(?P<unique>[_-].*)?$")
+_KEY = re.compile(r"(.*)_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)([_-].*)?$")
 
 
 def new_key(name: str, *, now: datetime | None = None) -> str:
@@ -26,43 +26,48 @@ def new_key(name: str, *, now: datetime | None = None) -> str:
     return f"{name}_{time}_{unique}"
 
 
-def is_unique(key: str) -> bool:
-    """Whether the key, or that of the run it is within, was made by :func:`new_key`.
+def parts_of(key: str) -> tuple[str, str, bool]:
+    """The node's name and the time as they are written in a key, and whether it is unique.
 
-    >>> is_unique("FitOLS_2026-11-21T08-00-17_k3v9q1"), is_unique("final")
-    (True, False)
-    """
-    match = _KEY.match(key.partition("/")[0])
-    return match is not None and match["unique"] is not None
+    The time sorts as time does; it is empty where there is none. A key made by :func:`new_key`,
+    and what is within its run, is unique.
 
-
-def date_of_key(key: str) -> datetime | None:
-    """When the run was made, in UTC; None where the key does not say.
-
-    >>> date_of_key("FitOLS_2026-11-21T08-00-17_k3v9q1").isoformat()
-    '2026-11-21T08:00:17+00:00'
+    >>> parts_of("FitOLS_2026-11-21T08-00-17_k3v9q1")
+    ('FitOLS', '2026-11-21T08-00-17', True)
+    >>> parts_of("final")
+    ('final', '', False)
     """
     match = _KEY.match(key)
+    if match is None:
+        return key, "", False
+    name, time, unique = match.groups()
+    return name, time, unique is not None
+
+
+def date_of_time(text: str) -> datetime | None:
+    """The time that :func:`parts_of` has read, in UTC; None if it is no time.
+
+    >>> date_of_time("2026-11-21T08-00-17").isoformat()
+    '2026-11-21T08:00:17+00:00'
+    """
     try:
-        return datetime.strptime(match["time"], TIME).replace(tzinfo=UTC) if match else None
-    except ValueError:  # the digits are no date
+        return datetime.fromisoformat(f"{text[:10]}T{text[11:].replace('-', ':')}+00:00")
+    except ValueError:  # there are no digits, or they are no date
         return None
 
 
-def is_selected(key: str, selection: str) -> bool:
+def is_selected(key: str, name: str, selection: str) -> bool:
     """Whether ``ls SELECTION`` lists the run.
 
     A selection is the start of a key, but a class's name is taken whole.
 
-    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS")
+    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS", "FitOLS")
     True
-    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS_2026-11")
+    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS", "FitOLS_2026-11")
     True
-    >>> is_selected("FitOLSBig_2026-11-21T08-00-17_k3v9q1", "FitOLS")
+    >>> is_selected("FitOLSBig_2026-11-21T08-00-17_k3v9q1", "FitOLSBig", "FitOLS")
     False
     """
     if not key.startswith(selection):
         return False
-    match = _KEY.match(key)
-    name = match["name"] if match else key
     return not selection or len(selection) >= len(name) or selection.endswith(("_", "-"))

@@ -258,10 +258,14 @@ class Storage:
         """
         from savethat import _find
 
-        found = _find.select(
-            self, path, remote, _find.Wanted(only_failed, only_completed, before, after)
+        wanted = _find.Wanted(
+            path=path,
+            only_failed=only_failed,
+            only_completed=only_completed,
+            before=before,
+            after=after,
         )
-        return [_find.describe(self, run, absolute=absolute) for run in found]
+        return _find.describe(self, wanted, remote=remote, absolute=absolute)
 
     def find_run_files(
         self,
@@ -278,8 +282,14 @@ class Storage:
         from savethat import _find
 
         base = self.storage_path if absolute else Path()
-        wanted = _find.Wanted(only_failed, only_completed, before, after)
-        for run in _find.select(self, path, remote, wanted):
+        wanted = _find.Wanted(
+            path=path,
+            only_failed=only_failed,
+            only_completed=only_completed,
+            before=before,
+            after=after,
+        )
+        for run in _find.select(self, wanted, remote=remote):
             yield base / run.key, [base / run.key / file for file in run.files]
 
     def load_results(self, key: PathLike, *, trust: bool = False) -> Any:

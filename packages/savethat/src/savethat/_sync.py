@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from savethat._key import is_unique
+from savethat._key import parts_of
 from savethat._state import GOING_ON, STATE, RunState, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
@@ -31,6 +31,9 @@ PENDING = ".savethat/pending"
 PENDING_LIMIT_S = 60
 SETTLED_S = 5
 """A file that was written longer ago than this is uploaded while the run goes on."""
+AGAIN_S = 240
+"""A file that changes is uploaded again after this time: logs, and the state, whose heartbeat must
+arrive before another machine holds the run for lost."""
 
 
 def claim(storage: Storage, key: str, state: RunState) -> str:
@@ -50,7 +53,7 @@ def claim(storage: Storage, key: str, state: RunState) -> str:
             folder.mkdir()
         except FileExistsError:
             continue
-        if not is_unique(name) and not _claim_remotely(storage, name, state):
+        if not parts_of(name)[2] and not _claim_remotely(storage, name, state):
             folder.rmdir()
             continue
         if state.pending_sync:
@@ -88,7 +91,7 @@ class Sync:
 
     def __init__(self, storage: Storage, key: str) -> None:
         self.storage, self.key = storage, key
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._sent: dict[str, tuple[tuple[int, int], float]] = {}
         self._warned = False
 
     def upload_settled(self, over: Event) -> None:
@@ -102,19 +105,25 @@ class Sync:
             for name, seen in _files(self.storage / self.key):
                 if over.is_set():
                     return
-                age = time.time() - seen[1] / 1e9
-                if self._sent.get(name) != seen and (age > SETTLED_S or name == STATE):
+                if self._is_due(name, seen):
                     remote = remote or self.storage.remote
                     if remote is None:
                         return
                     remote.upload(self.storage / self.key / name, f"{self.key}/{name}")
-                    self._sent[name] = seen
+                    self._sent[name] = seen, time.time()
         except Exception as error:  # tried again at the next heartbeat, and at the end
             if not self._warned:
                 self._warned = True
                 from loguru import logger
 
                 logger.warning("{} is not uploaded yet: {}", self.key, error)
+
+    def _is_due(self, name: str, seen: tuple[int, int]) -> bool:
+        now = time.time()
+        if name not in self._sent:
+            return name == STATE or now - seen[1] / 1e9 > SETTLED_S
+        sent, when = self._sent[name]
+        return sent != seen and now - when > AGAIN_S
 
     def finish(self, state: RunState) -> str:
         """Upload the run as it is at its end, and then what earlier runs have left.
