@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from persist_to_disk import _frames as frames
 from persist_to_disk._bucket import Bucket
@@ -168,3 +170,19 @@ def test_a_bucket_of_a_newer_version_is_left_alone(bucket, put, monkeypatch):
     with pytest.raises(OSError, match=r"written by a newer version \(2\)"):
         put(KEYS[1], b"x", Bucket(bucket.path))
     assert bucket.path.read_bytes() == content
+
+
+@given(st.binary(max_size=300), st.lists(st.binary(max_size=40), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_whatever_bytes_are_in_a_file_a_reader_finds_only_what_was_put_there(noise, payloads):
+    data = frames.encode_header(SALT)
+    for number, payload in enumerate(payloads):
+        data += frames.encode_frame(KEYS[number], payload, 0, number, SALT)
+        data += noise[: len(noise) // 8 * 8]
+    found = list(frames.scan(data[frames.HEADER_BYTES :], SALT, frames.HEADER_BYTES))
+
+    assert [frame.key for frame in found] == KEYS[: len(payloads)]
+    for frame, payload in zip(found, payloads, strict=True):
+        stored = data[frame.payload_offset : frame.payload_offset + frame.length]
+        assert stored == payload
+        assert frames.is_payload(frame, stored, SALT)

@@ -28,21 +28,25 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+from contextlib import nullcontext
 from pickle import PickleBuffer
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
 
-from expcore import digest_file, write_file
+from expcore import digest_file, progress_bar, write_file
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SIDECAR_OVER_BYTES = 1 << 20
+PROGRESS_OVER_BYTES = 256 << 20
+"""About a second's worth of writing."""
 PROTOCOL = 5
 MAGIC = b"\x89ptdbig\n"
 VERSION = 1
@@ -84,10 +88,17 @@ def encode(value: object, sidecars: Path, name: str, *, trust: bool) -> tuple[in
     for part in parts:
         hasher.update(part)
     length = sum(map(len, parts))
-    write_file(path, parts, overwrite=False)
+    with _progress(length) as advance:
+        write_file(path, parts, overwrite=False, progress=advance)
     if not trust:
         path.chmod(PRIVATE_FILE)
     return FLAG_SIDECAR, _REFERENCE.pack(length, hasher.digest()) + path.name.encode()
+
+
+def _progress(length: int) -> AbstractContextManager[Callable[[int], object]]:
+    if length > PROGRESS_OVER_BYTES:
+        return progress_bar("keeping a result", length)
+    return nullcontext(abs)
 
 
 def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
