@@ -113,6 +113,66 @@ def test_a_failed_save_leaves_the_old_zip(tree, tmp_path, monkeypatch):
     assert sorted(entry.name for entry in tmp_path.glob("*.tmp")) == []
 
 
+@pytest.fixture
+def compressed(monkeypatch) -> list[int]:
+    """The sizes of what is compressed rather than taken over."""
+    from codesave import _pack
+
+    sizes: list[int] = []
+    compress, stream = _pack.compress, _pack.ZipWriter.add_stream
+
+    def counting(data, level):
+        sizes.append(len(data))
+        return compress(data, level)
+
+    def streaming(writer, name, *args, **kwargs):
+        packed = stream(writer, name, *args, **kwargs)
+        sizes.append(packed.size)
+        return packed
+
+    monkeypatch.setattr(_pack, "compress", counting)
+    monkeypatch.setattr(_pack.ZipWriter, "add_stream", streaming)
+    monkeypatch.setattr(_pack, "STREAM_ABOVE", 1000)
+    return sizes
+
+
+def test_unchanged_files_are_taken_over_and_the_bytes_are_those_of_a_fresh_zip(
+    tree, tmp_path, compressed
+):
+    folder = tree({"a.py": "a = 1\n" * 20, "b.py": "b" * 50, "big.bin": os.urandom(3 << 20)})
+    save(folder, tmp_path)
+    (folder / "b.py").write_text("changed")
+    (folder / "a.py").rename(folder / "renamed.py")
+    compressed.clear()
+
+    again = save(folder, tmp_path)
+
+    assert len("changed") in compressed
+    assert not {120, 3 << 20} & set(compressed)
+    fresh = checkpoint(folder, tmp_path / "fresh.zip", verbose=False)
+    assert again.path.read_bytes() == fresh.path.read_bytes()
+
+
+@pytest.mark.parametrize("why", ["another level", "damaged", "no zip", "foreign"])
+def test_nothing_is_taken_over_from_a_zip_that_may_differ(why, tree, tmp_path):
+    folder = tree({"a.py": "a = 1\n" * 20, "b.bin": b"x" * 1500})
+    path = save(folder, tmp_path, level=1 if why == "another level" else 6).path
+    if why == "damaged":
+        data = bytearray(path.read_bytes())
+        data[40] ^= 1
+        path.write_bytes(data)
+    elif why == "no zip":
+        path.write_bytes(b"something else")
+    elif why == "foreign":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.py", "a = 1\n" * 20)
+
+    again = save(folder, tmp_path)
+
+    fresh = checkpoint(folder, tmp_path / "fresh.zip", verbose=False)
+    assert again.path.read_bytes() == fresh.path.read_bytes()
+
+
 def test_secrets_stay_out_and_are_reported(tree, tmp_path):
     secrets = [".env", "deploy/key.pem", "id_rsa", "credentials.json", ".aws/config", ".netrc"]
     kept = ["train.py", "credentials.py", ".env.example", "id_rsa.pub", "keys.txt"]

@@ -6,6 +6,10 @@ import re
 import sys
 from typing import TypedDict
 
+_FIELD = {
+    field: re.compile(rf"^{field}:[ \t]*(\S+)", re.MULTILINE) for field in ("Name", "Version")
+}
+
 
 class Interpreter(TypedDict):
     """The manifest's ``python`` entry."""
@@ -32,8 +36,10 @@ def distributions() -> dict[str, str]:
 
     found: dict[str, str] = {}
     for distribution in installed():
+        # Parsing the whole of each METADATA as a message would take most of a checkpoint's time.
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        name, version = (_FIELD[field].search(text) for field in ("Name", "Version"))
         # A half-removed distribution has no name; the first on sys.path is the one imported.
-        name = distribution.metadata["Name"]
-        if name:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+        if name and version:
+            found.setdefault(re.sub(r"[-_.]+", "-", name[1]).lower(), version[1])
     return dict(sorted(found.items()))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
     from pathlib import Path
 
+    from codesave._previous import Previous
+
 STREAM_ABOVE = 4 << 20
 """Bytes of a file above which it is never in memory as a whole."""
 _CHUNK = 1 << 20
@@ -34,20 +36,32 @@ def pack(
     writer: ZipWriter,
     chosen: Iterable[Chosen],
     level: int,
+    previous: Previous,
     advance: Callable[[int], object],
 ) -> tuple[dict[str, FileEntry], list[Skipped]]:
-    """Append the files and folders; what turns out unreadable is skipped and returned."""
+    """Append the files and folders.
+
+    Args:
+        writer: The zip.
+        chosen: What to append, in the order of the names.
+        level: zlib's level.
+        previous: Where contents may lie packed already.
+        advance: Called with the bytes of each file that is done.
+
+    Returns:
+        What the manifest says of each file, and the files that turned out unreadable.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     files: dict[str, FileEntry] = {}
     skipped: list[Skipped] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for entry, ready in _packed_ahead(pool, chosen, level):
+        for entry, ready in _packed_ahead(pool, chosen, level, previous):
             try:
                 if entry.name.endswith("/"):
                     writer.add_folder(entry.name)
                 elif ready is None:
-                    files[entry.name] = _stream(writer, entry, level)
+                    files[entry.name] = _stream(writer, entry, level, previous)
                 else:
                     packed, data, digest = ready.result()
                     writer.add(entry.name, packed, data, executable=entry.executable)
@@ -71,37 +85,57 @@ def sha256(data: bytes) -> str:
 
 
 def _packed_ahead(
-    pool: ThreadPoolExecutor, chosen: Iterable[Chosen], level: int
+    pool: ThreadPoolExecutor, chosen: Iterable[Chosen], level: int, previous: Previous
 ) -> Iterator[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]]:
     """Each entry in turn, the next few being compressed meanwhile."""
     waiting: deque[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]] = deque()
     for entry in chosen:
         small = not entry.name.endswith("/") and entry.size <= STREAM_ABOVE
-        waiting.append((entry, pool.submit(_pack, entry.path, level) if small else None))
+        job = pool.submit(_pack, entry.path, level, previous) if small else None
+        waiting.append((entry, job))
         if len(waiting) > _AHEAD:
             yield waiting.popleft()
     yield from waiting
 
 
-def _pack(path: Path, level: int) -> tuple[Packed, bytes, str]:
+def _pack(path: Path, level: int, previous: Previous) -> tuple[Packed, bytes, str]:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise _UnreadableError(error.strerror) from error
-    return *compress(data, level), sha256(data)
+    digest = sha256(data)
+    known = previous.find(digest)
+    if known is not None:
+        return known, b"".join(previous.chunks(digest)), digest
+    return *compress(data, level), digest
 
 
-def _stream(writer: ZipWriter, entry: Chosen, level: int) -> FileEntry:
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except OSError as error:
+        raise _UnreadableError(error.strerror) from error
+
+
+def _stream(writer: ZipWriter, entry: Chosen, level: int, previous: Previous) -> FileEntry:
+    if previous.has_size(entry.size):
+        found = hashlib.sha256()
+        for chunk in _chunks(entry.path):
+            found.update(chunk)
+        name = f"sha256:{found.hexdigest()}"
+        known = previous.find(name)
+        if known is not None:
+            parts = previous.chunks(name)
+            writer.add_packed(entry.name, known, parts, executable=entry.executable)
+            return FileEntry(digest=name, bytes=known.size)
     digest = hashlib.sha256()
 
-    def chunks() -> Iterator[bytes]:
-        try:
-            with entry.path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-                    yield chunk
-        except OSError as error:
-            raise _UnreadableError(error.strerror) from error
+    def read() -> Iterator[bytes]:
+        for chunk in _chunks(entry.path):
+            digest.update(chunk)
+            yield chunk
 
-    packed = writer.add_stream(entry.name, chunks(), level, executable=entry.executable)
+    packed = writer.add_stream(entry.name, read(), level, executable=entry.executable)
     return FileEntry(digest=f"sha256:{digest.hexdigest()}", bytes=packed.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from fnmatch import fnmatch, translate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,22 +14,39 @@ if TYPE_CHECKING:
 MANIFEST_NAME = ".codesave.json"
 """The one name in the zip that is ours; a file of the user's by that name is not saved."""
 
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """One expression for all the globs: six thousand files are matched against each."""
+    return re.compile("|".join(translate(pattern) for pattern in patterns))
+
+
 _SOURCE_SUFFIXES = frozenset(
     ".py .pyi .pyx .pxd .pxi .c .h .cc .cpp .cxx .hpp .cu .cuh .f .f90 .go .java .jl .js .lua .m "
     ".pl .proto .r .rs .scala .sh .bash .sql .swift .ts".split()
 )
-_NEVER_CODE = (
+_NEVER_CODE_NAMES = (
     ".git .hg .svn .bzr __pycache__ node_modules .venv .tox .nox .eggs .mypy_cache .pytest_cache "
     ".ruff_cache .hypothesis .ipynb_checkpoints .DS_Store *.pyc *.pyo"
 ).split()
-_SECRETS = (
+_SECRET_NAMES = (
     ".env .env.* *.env *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk id_rsa* id_dsa* "
     "id_ecdsa* id_ed25519* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd .git-credentials "
     ".b2_account_info .dockercfg credentials credentials.* *_credentials.* *-credentials.* "
     "client_secret* service_account*.json service-account*.json secrets.* secret.* kubeconfig"
 ).split()
 _SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure"})
-_NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.pub", "*.example")
+_HARMLESS_NAMES = (
+    ".env.example",
+    ".env.sample",
+    ".env.template",
+    ".env.dist",
+    "*.pub",
+    "*.example",
+)
+
+_NEVER_CODE = _any_of(_NEVER_CODE_NAMES)
+_SECRET = _any_of(_SECRET_NAMES)
+_HARMLESS = _any_of(_HARMLESS_NAMES)
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -49,11 +66,6 @@ def parse_size(size: str | float | None) -> int | None:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    lower = name.lower()
-    return any(fnmatch(lower, pattern.lower()) for pattern in patterns)
-
-
 def is_source(name: str) -> bool:
     """Whether the file is program text, which no size limit leaves out."""
     return "." + name.rpartition(".")[2].lower() in _SOURCE_SUFFIXES
@@ -66,12 +78,13 @@ def is_secret(path: str) -> bool:
         return False  # a module named credentials.py is code that others import
     if any(folder in _SECRET_FOLDERS for folder in folders):
         return True
-    return _matches(name, _SECRETS) and not _matches(name, _NO_SECRETS)
+    lower = name.lower()
+    return _SECRET.match(lower) is not None and _HARMLESS.match(lower) is None
 
 
 def is_never_code(name: str) -> bool:
     """Whether a file or folder of this name is a by-product that is never saved."""
-    return any(fnmatch(name, pattern) for pattern in _NEVER_CODE)
+    return _NEVER_CODE.match(name) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from codesave._launcher import LAUNCHER
 from codesave._manifest import FORMAT, Manifest, encode_manifest
 from codesave._pack import pack, pack_bytes
 from codesave._places import is_url, writing
+from codesave._previous import Previous, packing
 from codesave._rules import MANIFEST_NAME, Selection, parse_size
 from codesave._snapshot import Snapshot
 from codesave._zipwriter import ZipWriter
@@ -179,9 +180,11 @@ def _write(
     from expcore import digest_file, open_atomic, progress_bar
 
     total = sum(entry.size for entry in chosen)
-    with open_atomic(output) as file, progress_bar("saving code", total) as advance:
+    with open_atomic(output) as file:
         writer = ZipWriter(file)
-        files, unreadable = pack(writer, chosen, level, advance)
+        # Closed before the old zip is replaced: Windows replaces no open file.
+        with Previous(output, level) as previous, progress_bar("saving code", total) as advance:
+            files, unreadable = pack(writer, chosen, level, previous, advance)
         users = {name: entry["bytes"] for name, entry in files.items()}
         generated: list[str] = []
         if "__main__.py" not in files:
@@ -193,10 +196,12 @@ def _write(
             files=files,
             generated=generated,
             left_out={item.name: item.reason for item in left_out},
+            packing=packing(file, level, writer.end),
             git=None if folder is None else git_state(folder, users.keys()),
             python=interpreter(),
             distributions=distributions(),
         )
+        file.seek(writer.end)
         pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), level)
         writer.finish()
     largest = sorted(users.items(), key=lambda item: (-item[1], item[0]))[:3]

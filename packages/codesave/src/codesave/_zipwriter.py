@@ -64,6 +64,15 @@ class ZipWriter:
         self._file.write(data)
         self._add_central(name, packed, executable=executable)
 
+    def add_packed(
+        self, name: str, packed: Packed, chunks: Iterable[bytes], *, executable: bool = False
+    ) -> None:
+        """Append a member of any length whose bytes are packed already."""
+        self._write_local(name, packed, streamed=True)
+        for chunk in chunks:
+            self._file.write(chunk)
+        self._add_central(name, packed, executable=executable)
+
     def add_stream(
         self, name: str, chunks: Iterable[bytes], level: int, *, executable: bool = False
     ) -> Packed:
@@ -95,6 +104,11 @@ class ZipWriter:
     def add_folder(self, name: str) -> None:
         """Append a folder; ``name`` ends in a slash."""
         self.add(name, Packed(STORED, 0, 0, 0), b"")
+
+    @property
+    def end(self) -> int:
+        """Where the next member will begin."""
+        return self._offset
 
     def finish(self) -> None:
         """Write the central directory."""
