@@ -124,22 +124,23 @@ class Index:
 
 def encode_index(index: Index) -> bytes:
     """Write the index as JSON."""
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "writer": index.writer,
-            "torch": index.torch,
-            "class": index.class_name,
-            "version": index.version,
-            "config": index.config,
-            "tensors": {name: _tensor_json(record) for name, record in index.tensors.items()},
-            "values": index.values,
-            "ties": index.ties,
-            "metadata": index.metadata,
-        },
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode("ascii")
+    return json.dumps(index_tree(index), separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def index_tree(index: Index) -> dict[str, Any]:
+    """Return the index as what JSON can hold."""
+    return {
+        "format": FORMAT,
+        "writer": index.writer,
+        "torch": index.torch,
+        "class": index.class_name,
+        "version": index.version,
+        "config": index.config,
+        "tensors": {name: _tensor_json(record) for name, record in index.tensors.items()},
+        "values": index.values,
+        "ties": [list(tie) for tie in index.ties],
+        "metadata": index.metadata,
+    }
 
 
 def _tensor_json(record: TensorRecord) -> dict[str, Any]:
@@ -159,20 +160,25 @@ def _tensor_json(record: TensorRecord) -> dict[str, Any]:
 
 
 def decode_index(data: bytes, path: str, file_size: int) -> Index:
-    """Read an index, believing nothing of it.
+    """Read an index, believing nothing of it; see :func:`index_from_tree`."""
+    try:
+        tree = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"its index is no JSON ({error})") from error
+    return index_from_tree(tree, path, file_size)
+
+
+def index_from_tree(tree: Any, path: str, file_size: int) -> Index:
+    """Make an index of what JSON held.
 
     Args:
-        data: The JSON.
+        tree: What :func:`index_tree` returned once, or anything else.
         path: The file it is from, for the errors.
         file_size: Bytes in that file; every tensor must lie inside.
 
     Raises:
         FormatError: It is no index, one of a later format, or contradicts itself.
     """
-    try:
-        tree = json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(path, f"its index is no JSON ({error})") from error
     check = _Check(path)
     tree = check.kind(tree, dict, "the index")
     version = check.kind(tree.get("format"), int, "format")

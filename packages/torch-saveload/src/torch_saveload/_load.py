@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._capture import build, call, decode_config
 from ._lazy import LazyBuild, assign, wanted_dtype
 from ._match import Match, Selection, match
+from ._places import local_copy
 from ._plain import Decoder, Undecodable
 from ._read import read
 from ._registry import KnownTypes, decorated
@@ -51,7 +51,7 @@ def load_new(
 
     Args:
         cls: The decorated class.
-        path: A file that ``save`` wrote.
+        path: A file that ``save`` wrote, or its URL.
         strict: False lets names be missing or left over.
         partial: True loads what fits and logs the rest; what ``@save_load(partial_load=)`` says
             when left out.
@@ -74,7 +74,8 @@ def load_new(
         StateMismatchError: Its tensors do not fit the model.
         UntrustedError: Reading it takes pickle.
     """
-    stored = read(Path(path), verify=verify, trust=trust)
+    with local_copy(path) as file:
+        stored = read(file, verify=verify, trust=trust)
     target = _class_for(cls, stored)
     settings = _settings(target)
     stored = _migrate(target, settings, stored)
@@ -121,7 +122,8 @@ def load_into(
         As for the class. Nothing of the model has changed then.
     """
     del map_location
-    stored = read(Path(path), verify=verify, trust=trust)
+    with local_copy(path) as file:
+        stored = read(file, verify=verify, trust=trust)
     settings = _settings(type(model))
     wanted = _selection(settings, strict, partial, include, rename, convert=dtype is not None)
     name = type(model).__qualname__

@@ -14,6 +14,7 @@ from ._bytes import tensor_from_bytes
 from ._compress import decompress
 from ._foreign import read_foreign
 from ._index import INDEX_NAME, Index, TensorRecord, decode_index
+from ._safetensors import read_safetensors
 from ._stored import Stored, StoredTensor
 from ._zip import ZipReader
 from .errors import CorruptError
@@ -38,10 +39,18 @@ class ModelFile:
         """
         self.path = str(path)
         self.index: Index | None = None
-        with path.open("rb") as file, ZipReader(file, self.path) as members:
-            if INDEX_NAME in members:
-                size = os.fstat(file.fileno()).st_size
-                self.index = decode_index(members.read(INDEX_NAME), self.path, size)
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(9)
+            file.seek(0)
+            self.is_zip = not (len(start) == 9 and start[8:] == b"{")  # noqa: PLR2004
+            if self.is_zip:
+                with ZipReader(file, self.path) as members:
+                    if INDEX_NAME in members:
+                        self.index = decode_index(members.read(INDEX_NAME), self.path, size)
+            else:
+                self.index = read_safetensors(file, self.path, size)
+            if self.index is not None:
                 # A mapped file cannot be replaced on Windows, so there it is read.
                 self._bytes: Buffer | mmap.mmap = (
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -72,7 +81,7 @@ class ModelFile:
         assert self.index is not None  # noqa: S101 - only called on model files
         record = self.index.tensors[name]
         data = self.raw(record, name)
-        if verify and digest_bytes(data) != record.digest:
+        if verify and record.digest and digest_bytes(data) != record.digest:
             raise CorruptError(self.path, "a tensor is not what was saved", [name])
         return tensor_from_bytes(data, record.dtype, record.shape, record.stride)
 
@@ -86,7 +95,7 @@ class ModelFile:
         unique = {
             record.offset: (name, record)
             for name, record in self.index.tensors.items()
-            if compressed or record.blocks is None
+            if record.digest and (compressed or record.blocks is None)
         }
 
         def is_damaged(item: tuple[str, TensorRecord]) -> bool:
@@ -140,9 +149,9 @@ def read(path: Path, *, verify: bool, trust: bool) -> Stored:
     return Stored(
         path=file.path,
         tensors={name: stored_tensor(name, record) for name, record in index.tensors.items()},
-        class_name=index.class_name,
+        class_name=index.class_name or None,
         version=index.version,
-        config=index.config,
+        config=index.config if index.class_name else None,
         values=index.values,
         ties=index.ties,
         metadata=index.metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from expcore import open_atomic, sweep
@@ -11,9 +12,11 @@ from expcore import open_atomic, sweep
 from . import _events
 from ._capture import class_and_config, saveable_config
 from ._index import Index
+from ._places import is_url, upload
 from ._plain import Encoder, Unencodable
 from ._registry import KnownTypes
-from ._settings import settings_of
+from ._safetensors import write_safetensors
+from ._settings import Settings, settings_of
 from ._state import check_saveable, collect
 from ._write import write_model
 from .errors import UnsaveableError
@@ -35,7 +38,8 @@ def save(
 
     Args:
         model: The model, of a decorated class.
-        path: Where to; missing folders are made. ``.pth`` is the usual ending.
+        path: Where to; missing folders are made. ``.pth`` is the usual ending, ``.safetensors``
+            writes that format. May be the URL of a key: ``s3://bucket/models/net.pth``.
         overwrite: Whether a file that is there already may be replaced.
         compress: Store compressed blocks; what ``@save_load(compress=)`` says when left out.
 
@@ -45,7 +49,23 @@ def save(
     """
     settings = settings_of(type(model))
     assert settings is not None  # noqa: S101 - a method of decorated classes only
+    if isinstance(path, str) and is_url(path):
+        with TemporaryDirectory(prefix="torch_saveload-") as folder:
+            file = Path(folder, path.rpartition("/")[2])
+            _save_to_file(model, settings, file, True, compress)
+            upload(file, path, overwrite=overwrite)
+        return
     path = Path(path)
+    _save_to_file(model, settings, path, overwrite, compress)
+    _events.saved.send(path)
+
+
+def _save_to_file(
+    model: Module, settings: Settings, path: Path, overwrite: bool, compress: bool | None
+) -> None:
+    safe = path.suffix == ".safetensors"
+    if safe and compress:
+        raise ValueError("safetensors files are not compressed: save to .pth, or compress=False")
     if not overwrite and path.exists():
         raise FileExistsError(f"{path} exists, and overwrite=False: nothing was written")
     if settings.pre_save_hook is not None:
@@ -55,10 +75,11 @@ def save(
     with suppress(OSError):  # what killed writers left is in the way, but not ours to insist on
         sweep(path.parent)
     with open_atomic(path, overwrite=overwrite) as file:
-        write_model(
-            file, index, tensors, shrink=settings.compress if compress is None else compress
-        )
-    _events.saved.send(path)
+        if safe:
+            write_safetensors(file, index, tensors)
+        else:
+            shrink = settings.compress if compress is None else compress
+            write_model(file, index, tensors, shrink=shrink)
 
 
 def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:

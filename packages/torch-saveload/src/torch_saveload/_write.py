@@ -6,7 +6,7 @@ The format is written down in :mod:`torch_saveload._index`.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from expcore import digest_bytes
 
@@ -58,7 +58,7 @@ def write_model(
             if record.size:
                 written[memory] = record
         grad = tensor.requires_grad if _is_parameter(tensor) else None
-        records[name] = dataclasses.replace(record, grad=grad)
+        records[name] = record if record.grad is grad else dataclasses.replace(record, grad=grad)
     index = dataclasses.replace(index, tensors=records)
     writer.add("data.pkl", pickle_of(index, keys))
     writer.add("byteorder", b"little")
@@ -117,35 +117,46 @@ def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
 
 
 def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool) -> TensorRecord:
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    tensor, shape, stride = _dense_on_cpu(tensor)
-    data = tensor_bytes(tensor)
-    digest = digest_bytes(data)
-    packed = compress(data, ITEM_SIZES[dtype]) if shrink else None
-    if packed is None:
-        blocks, offset, size = None, writer.add(member, data), len(data)
-    else:
+    dense = dense_on_cpu(tensor)
+    record = record_of(tensor, dense, 0)
+    data = tensor_bytes(dense.elements)
+    if shrink and (packed := compress(data, ITEM_SIZES[record.dtype])):
         blocks, pieces = packed
-        offset, size = writer.add(member, *pieces), sum(blocks.sizes)
+        offset = writer.add(member, *pieces)
+        return dataclasses.replace(record, offset=offset, size=sum(blocks.sizes), blocks=blocks)
+    return dataclasses.replace(record, offset=writer.add(member, data))
+
+
+class Dense(NamedTuple):
+    """The elements of a tensor in the order they lie in memory, on the CPU."""
+
+    elements: Tensor
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def record_of(tensor: Tensor, dense: Dense, offset: int) -> TensorRecord:
+    """Return what is known of a tensor whose elements are written there as they are."""
+    data = tensor_bytes(dense.elements)
     return TensorRecord(
-        dtype=dtype,
-        shape=shape,
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        shape=dense.shape,
         offset=offset,
-        size=size,
-        digest=digest,
-        stride=None if stride == contiguous_stride(shape) else stride,
-        blocks=blocks,
+        size=len(data),
+        digest=digest_bytes(data),
+        stride=None if dense.stride == contiguous_stride(dense.shape) else dense.stride,
+        grad=tensor.requires_grad if _is_parameter(tensor) else None,
     )
 
 
-def _dense_on_cpu(tensor: Tensor) -> tuple[Tensor, tuple[int, ...], tuple[int, ...]]:
-    """Return the elements in the order they lie in memory, with shape and stride."""
+def dense_on_cpu(tensor: Tensor) -> Dense:
+    """Return the elements of a tensor without gaps."""
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
     shape, stride = tuple(tensor.shape), tuple(tensor.stride())
     if tensor.is_contiguous() or not is_dense(shape, stride):
-        return tensor.contiguous(), shape, contiguous_stride(shape)
+        return Dense(tensor.contiguous(), shape, contiguous_stride(shape))
     # channels_last and the like: saved as they lie in memory, and back the same
-    return tensor.as_strided((tensor.numel(),), (1,)), shape, stride
+    return Dense(tensor.as_strided((tensor.numel(),), (1,)), shape, stride)
 
 
 def _memory(tensor: Tensor) -> object:

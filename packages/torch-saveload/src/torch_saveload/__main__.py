@@ -1,0 +1,6 @@
+"""``python -m torch_saveload``."""
+
+from ._cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
