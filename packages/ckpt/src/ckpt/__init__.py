@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ckpt._assign import Report
     from ckpt._checkpoint import Checkpoint
     from ckpt._collection import Var, VarCollection, Variable
     from ckpt._io import load_var_collection, save_var_collection
+    from ckpt._restored import Restored
+    from ckpt._retention import Retention, Saved
     from ckpt._torch_variables import torch_variables
     from ckpt.errors import (
         AmbiguousNameError,
@@ -35,6 +38,10 @@ __all__ = [
     "InvalidOptionError",
     "MissingVariablesError",
     "NotAVarCollectionError",
+    "Report",
+    "Restored",
+    "Retention",
+    "Saved",
     "ShapeMismatchError",
     "StateMismatchError",
     "UnsupportedValueError",
@@ -49,6 +56,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Checkpoint": "_checkpoint",
+    "Report": "_assign",
+    "Restored": "_restored",
+    "Retention": "_retention",
+    "Saved": "_retention",
     "Var": "_collection",
     "VarCollection": "_collection",
     "Variable": "_collection",

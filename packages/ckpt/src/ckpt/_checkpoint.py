@@ -6,14 +6,17 @@ import operator
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
+from ckpt._assign import Renamer, Report
 from ckpt._collection import check_collection
 from ckpt._disk import make_folders, sync
 from ckpt._events import announce, held
 from ckpt._files import Naming
+from ckpt._folder import Folder
 from ckpt._io import load_var_collection, save_var_collection
-from ckpt._npz import open_npz
+from ckpt._restored import Restored
+from ckpt._retention import Retention, Saved, ranked
 from ckpt.errors import (
     BrokenCheckpointWarning,
     BrokenFileError,
@@ -23,9 +26,7 @@ from ckpt.errors import (
 from expcore import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Signature = tuple[int, int, int]
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class Checkpoint:
@@ -33,7 +34,7 @@ class Checkpoint:
 
     Args:
         logdir: The folder of the run; the checkpoints go to its subfolder ``DIR_NAME``.
-        keep_ckpts: How many checkpoints to keep; at least 1.
+        keep_ckpts: How many checkpoints to keep, at least 1; or a :class:`ckpt.Retention`.
         makedir: Make the folder, and its parents, if it is not there.
         verbose: Print a line when something is restored, or nothing is there to restore.
 
@@ -71,18 +72,22 @@ class Checkpoint:
     def __init__(
         self,
         logdir: str | os.PathLike[str],
-        keep_ckpts: int,
+        keep_ckpts: int | Retention,
         makedir: bool = True,  # noqa: FBT001, FBT002, RUF100 -- documented as positional
         verbose: bool = True,  # noqa: FBT001, FBT002, RUF100
     ) -> None:
-        if operator.index(keep_ckpts) < 1:
-            raise InvalidOptionError("keep_ckpts", keep_ckpts, "at least 1")
         self.logdir = os.fspath(logdir)
-        self.keep_ckpts = operator.index(keep_ckpts)
+        self.keep_ckpts = keep_ckpts
+        self.retention = _retention(keep_ckpts)
         self.verbose = verbose
-        self._known: dict[Path, tuple[Signature, bool]] = {}
+        naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
+        mine = cast("Any", self)
+        # Files of other functions cannot be looked into.
+        readable = mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
+        path = Path(self.logdir, self.DIR_NAME)
+        self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
         if makedir:
-            make_folders(self._folder)
+            make_folders(path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.logdir!r}, keep_ckpts={self.keep_ckpts})"
@@ -99,7 +104,15 @@ class Checkpoint:
         """
         return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)
 
-    def save(self, vc: Any, idx: int) -> None:
+    def save(
+        self,
+        vc: Any,
+        idx: int,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        extra: Any = None,
+        portable: bool = False,
+    ) -> None:
         """Save a collection under a number, then delete the checkpoints that are too many.
 
         When this returns, the checkpoint survives a power failure; only then is an older one
@@ -109,6 +122,10 @@ class Checkpoint:
         Args:
             vc: A mapping from names to variables.
             idx: The number, such as a step or an epoch. An existing checkpoint is replaced.
+            metrics: Numbers that tell how good it is, by which :class:`ckpt.Retention` can keep
+                the best.
+            extra: Plain JSON data to store beside the values; see ``restore(...).extra``.
+            portable: Store bfloat16 and float8 as float32, which objax can read.
 
         Raises:
             NotAVarCollectionError: ``vc`` is no such mapping.
@@ -117,19 +134,34 @@ class Checkpoint:
         """
         check_collection(vc)
         number = operator.index(idx)
-        path = self._path(number)
-        save = cast("Any", self).SAVE_FN
+        options = {"metrics": metrics, "extra": extra, "portable": portable or None}
+        self._write(vc, number, {k: v for k, v in options.items() if v is not None})
+
+    def _write(self, vc: Any, number: int, options: Mapping[str, Any]) -> None:
+        path = self._folder.path_of(number)
         with held():
-            save(str(path), vc)
-        if not self._ours:  # one's own function need not know about power failures
+            cast("Any", self).SAVE_FN(str(path), vc, **options)
+        if not self._folder.readable:  # one's own function need not know about power failures
             sync(path)
             sync(path.parent)
         announce(path)
-        self._note(path, whole=True)
-        self._retain(number)
-        sweep(self._folder)
+        found = self._folder.saved()
+        kept = self.retention.kept(found) | {number}
+        for saved in found:
+            if saved.step not in kept:
+                self._folder.delete(saved.path)
+        sweep(self._folder.path)
 
-    def restore(self, vc: Any, idx: int | None = None) -> tuple[int, str]:
+    def restore(
+        self,
+        vc: Any,
+        idx: int | None = None,
+        *,
+        only: str | Iterable[str] | None = None,
+        rename: Renamer | None = None,
+        strict: bool = True,
+        cast: bool = False,
+    ) -> Restored:
         """Assign the values of a checkpoint: of the newest that is whole, or of the one named.
 
         All is read and checked before anything is assigned: if this raises, every variable is as
@@ -138,9 +170,15 @@ class Checkpoint:
         Args:
             vc: A mapping from names to variables.
             idx: The number of the checkpoint; the newest if not given.
+            only: Shell patterns; a variable none of whose names fit is left alone.
+            rename: Takes a name in the file and gives the name in the collection; or a mapping of
+                names, where ``{"encoder/*": "backbone/*"}`` renames all that begin so.
+            strict: Whether a variable that the file lacks is an error.
+            cast: Whether numbers of another dtype are converted, if only precision is lost.
 
         Returns:
-            The number and the path of the checkpoint; ``(0, '')`` if none was saved yet.
+            The number and the path of the checkpoint, ``(0, '')`` if none was saved yet; besides,
+            as attributes, what became of each variable.
 
         Warns:
             BrokenCheckpointWarning: Newer files were broken; it names each and what is wrong.
@@ -152,30 +190,31 @@ class Checkpoint:
                 whole, but of other variables.
         """
         check_collection(vc)
+        given = {"renamer": rename, "only": only, "strict": strict and None, "cast": cast or None}
+        options = {k: v for k, v in given.items() if v is not None}
         if idx is None:
-            return self._restore_newest(vc)
+            return self._restore_newest(vc, options)
         number = operator.index(idx)
-        path = self._path(number)
+        path = self._folder.path_of(number)
         try:
-            self._load(path, vc)
+            return self._load(number, path, vc, options)
         except FileNotFoundError as error:
             if path.exists():
                 raise
-            raise CheckpointNotFoundError(str(path), sorted(self._numbered())) from error
-        return self._restored(number, path)
+            raise CheckpointNotFoundError(str(path), sorted(self._folder.numbered())) from error
 
-    def _restore_newest(self, vc: Any) -> tuple[int, str]:
+    def _restore_newest(self, vc: Any, options: Mapping[str, Any]) -> Restored:
         broken: dict[Path, BrokenFileError] = {}
         while True:
-            left = {n: path for n, path in self._numbered().items() if path not in broken}
+            left = {n: p for n, p in self._folder.numbered().items() if p not in broken}
             if not left:
                 break
             number, path = next(iter(left.items()))
             try:
-                self._load(path, vc)
+                restored = self._load(number, path, vc, options)
             except BrokenFileError as error:
                 broken[path] = error
-                self._note(path, whole=False)
+                self._folder.found_broken(path)
             except FileNotFoundError:
                 # Another process saved a newer one, and deleted this: look again.
                 if path.exists():
@@ -183,84 +222,54 @@ class Checkpoint:
             else:
                 if broken:
                     _warn(path, list(broken.values()))
-                return self._restored(number, path)
+                return restored
         if broken:
             first, *rest = broken.values()
             others = "".join(f"; nor is {error.path}: {error.reason}" for error in rest)
             raise BrokenFileError(first.path, first.reason + others) from first
         if self.verbose:
             _say("No checkpoints found. Skipping restoring variables.")
-        return 0, ""
+        return Restored(0, "", Report())
 
-    def _restored(self, number: int, path: Path) -> tuple[int, str]:
+    def _load(self, number: int, path: Path, vc: Any, options: Mapping[str, Any]) -> Restored:
+        report = cast("Any", self).LOAD_FN(str(path), vc, **options)
         if self.verbose:
             _say(f"Resuming from {path}")
-        return number, str(path)
+        return Restored(number, str(path), report if isinstance(report, Report) else Report())
 
-    @property
-    def _folder(self) -> Path:
-        return Path(self.logdir, self.DIR_NAME)
+    def all(self) -> list[Saved]:
+        """The checkpoints that look whole, oldest first, with step, time, metrics and size."""
+        return self._folder.saved()[::-1]
 
-    @property
-    def _ours(self) -> bool:
-        """Whether the files are npz files of this package, as far as can be known."""
-        mine = cast("Any", self)
-        return mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
+    def latest(self) -> Saved | None:
+        """The newest checkpoint that looks whole; None if there is none."""
+        return next(iter(self._folder.saved()), None)
 
-    def _load(self, path: Path, vc: Any) -> None:
-        load = cast("Any", self).LOAD_FN
-        load(str(path), vc)
+    def best(
+        self, metric: str | None = None, mode: Literal["min", "max"] | None = None
+    ) -> Saved | None:
+        """The best checkpoint by a metric; None if none was saved with it.
 
-    def _path(self, number: int) -> Path:
-        return self._folder / (self.FILE_FORMAT % number)
+        Args:
+            metric: Its name; that of the :class:`ckpt.Retention` if not given.
+            mode: Whether the best is the smallest or the largest; likewise.
 
-    def _numbered(self) -> dict[int, Path]:
-        naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
-        return naming.numbered(self._folder, self.checkpoint_idx)
-
-    def _retain(self, saved: int) -> None:
-        whole = [n for n, path in self._numbered().items() if n == saved or self._is_whole(path)]
-        for number in whole[self.keep_ckpts :]:
-            if number != saved:
-                _delete(self._path(number))
-
-    def _is_whole(self, path: Path) -> bool:
-        """Whether a file looks whole without reading its values; each file is looked at once."""
-        try:
-            signature = _signature(path)
-            known = self._known.get(path)
-            if known is None or known[0] != signature:
-                known = self._known[path] = signature, self._looks_whole(path)
-        except FileNotFoundError:
-            return False
-        return known[1]
-
-    def _looks_whole(self, path: Path) -> bool:
-        if not self._ours:
-            return path.stat().st_size > 0
-        try:
-            with open_npz(path):
-                return True
-        except BrokenFileError:
-            return False
-
-    def _note(self, path: Path, *, whole: bool) -> None:
-        self._known = {p: entry for p, entry in self._known.items() if p.exists()}
-        if path.exists():
-            self._known[path] = _signature(path), whole
+        Raises:
+            InvalidOptionError: Neither names a metric (ValueError).
+        """
+        name = metric or self.retention.metric
+        if name is None:
+            raise InvalidOptionError("metric", None, "a name, here or in the Retention")
+        found = ranked(self._folder.saved(), name, mode or self.retention.mode)
+        return next(iter(found), None)
 
 
-def _signature(path: Path) -> Signature:
-    stat = path.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _delete(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        # The new checkpoint is safe; a training run must not end over an old one.
-        warnings.warn(f"could not delete the old checkpoint {path}: {error}", stacklevel=4)
+def _retention(keep: int | Retention) -> Retention:
+    if isinstance(keep, Retention):
+        return keep
+    if operator.index(keep) < 1:
+        raise InvalidOptionError("keep_ckpts", keep, "at least 1")
+    return Retention(last=operator.index(keep))
 
 
 def _warn(restored: Path, broken: list[BrokenFileError]) -> None:

@@ -107,13 +107,10 @@ class Stored(Protocol):
 
     path: str
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the stored variables."""
-        ...
+    def __contains__(self, name: str) -> bool: ...
 
-    def read(self, names: list[str]) -> dict[str, Any]:
-        """Read the values of some of them."""
+    def read(self, name: str) -> Any:
+        """Read the value of a variable, as an array."""
         ...
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ckpt._dtypes import as_numbers, stored_dtype
 from ckpt.errors import UnsupportedValueError
 
 if TYPE_CHECKING:
-    from ckpt._dtypes import Array
+    from ckpt._dtypes import Array, Dtype
 
 
 def to_array(name: str, value: Any) -> Array:
@@ -70,3 +71,25 @@ def _like_jax(value: Any, array: Array) -> Any:
 def _is_from(module: str, kind: str, value: Any) -> bool:
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, kind, ()))
+
+
+def cast_like(value: Any, array: Array, dtype: Dtype) -> Any:
+    """Numbers of another dtype as the kind of value that they replace.
+
+    None if that would lose more than precision: a float does not become an integer.
+    """
+    numbers = as_numbers(array)
+    target = np.dtype(np.float32) if stored_dtype(dtype) != dtype or dtype.names else dtype
+    if numbers is None or target.kind not in "biufc":
+        return None
+    source = numbers.dtype if numbers.dtype.kind in "biufc" else np.dtype(np.float32)
+    if not np.can_cast(source, target, "same_kind"):
+        return None
+    if _is_from("torch", "Tensor", value):
+        from ckpt._tensors import NATIVE, make_tensor
+
+        plain = numbers if numbers.dtype.kind in "biufc" else numbers.astype(np.float32)
+        native = {dtype: torch for torch, dtype in NATIVE.items()}
+        return make_tensor(plain, native[plain.dtype]).to(value.device, value.dtype)
+    with np.errstate(invalid="ignore"):  # a NaN stays one, which ml_dtypes need not be told
+        return like(value, numbers.astype(dtype))

@@ -9,6 +9,7 @@ is. Never as a bare ``<u2``, which objax would load as integers without a word.
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -74,3 +75,59 @@ def from_stored(array: Array, expected: Dtype) -> Array:
     if array.dtype.newbyteorder("=") == expected.newbyteorder("="):
         return array.astype(expected)
     return array.view(expected)
+
+
+def name_of_dtype(dtype: Dtype) -> str:
+    """How people call a dtype: an extended type by its own name.
+
+    >>> name_of_dtype(named_bits("bfloat16", 2)), name_of_dtype(np.dtype(">f4"))
+    ('bfloat16', '>f4')
+    """
+    stored = stored_dtype(dtype)
+    return str(stored.names[0]) if stored.names and is_named_bits(stored) else str(dtype)
+
+
+def is_named_bits(dtype: Dtype) -> bool:
+    """Whether a dtype is that of an extended type in a file."""
+    if dtype.names is None or len(dtype.names) != 1:
+        return False
+    return dtype == named_bits(dtype.names[0], dtype.itemsize)
+
+
+def as_numbers(array: Array) -> Array | None:
+    """Values of an extended type as numbers that numpy can convert; None if nothing here can.
+
+    bfloat16 needs no help: its bits are the upper half of a float32.
+
+    >>> as_numbers(np.array([0x3F80], "<u2").view([("bfloat16", "<u2")]))
+    array([1.], dtype=float32)
+    """
+    if array.dtype.isbuiltin == USER_DEFINED:
+        return array
+    if array.dtype.names is None or not is_named_bits(array.dtype):
+        return array if array.dtype.kind in "biufc" else None
+    name = array.dtype.names[0]
+    if name == "bfloat16":
+        return (array[name].astype(np.uint32) << 16).view(np.float32)
+    try:
+        ml_dtypes: Any = import_module("ml_dtypes")
+    except ImportError:
+        return None
+    dtype = getattr(ml_dtypes, name, None)
+    return None if dtype is None else array.view(dtype)
+
+
+def portable(name: str, array: Array) -> Array:
+    """An array without extended types: float32 in their place, which holds each value exactly.
+
+    Raises:
+        UnsupportedValueError: ``ml_dtypes`` is needed for the conversion, and not installed.
+    """
+    stored = to_stored(array)
+    if not is_named_bits(stored.dtype):
+        return array
+    numbers = as_numbers(stored)
+    if numbers is None:
+        reason = f"{name_of_dtype(stored.dtype)} becomes float32 only with ml_dtypes installed"
+        raise UnsupportedValueError(name, reason)
+    return numbers.astype(np.float32)

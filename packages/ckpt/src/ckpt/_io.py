@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING, Any
 
-from ckpt._assign import Renamer, restore_variables
+from ckpt._assign import Options, Renamer, Report, restore_variables
 from ckpt._collection import alias_sets, check_collection
 from ckpt._convert import to_array
+from ckpt._dtypes import portable as as_portable
 from ckpt._events import announce
 from ckpt._npz import encode_npz, open_npz
+from ckpt.errors import UnsupportedValueError
 from expcore import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from typing_extensions import Buffer
 
+    from ckpt._dtypes import Array
     from ckpt._source import FileOrPath
 
 
-def save_var_collection(file: FileOrPath, vc: Any) -> None:
+def save_var_collection(
+    file: FileOrPath,
+    vc: Any,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    extra: Any = None,
+    portable: bool = False,
+) -> None:
     """Save the values of all variables of a collection.
 
     A variable with several names, and one that others refer to, is stored once, under its first
@@ -29,6 +41,9 @@ def save_var_collection(file: FileOrPath, vc: Any) -> None:
         file: A path, or a binary file object open for writing.
         vc: A mapping from names to variables: objax's, a dict, :class:`ckpt.VarCollection`,
             :func:`ckpt.torch_variables`.
+        metrics: Numbers that tell how good the values are, such as ``{"loss": 0.3}``.
+        extra: Plain JSON data to store beside the values.
+        portable: Store bfloat16 and float8 as float32, which objax can read.
 
     Raises:
         NotAVarCollectionError: ``vc`` is no such mapping.
@@ -38,17 +53,17 @@ def save_var_collection(file: FileOrPath, vc: Any) -> None:
     >>> import ckpt
     >>> import numpy as np
     >>> vc = ckpt.VarCollection({"w": np.arange(3.0)})
-    >>> ckpt.save_var_collection("net.npz", vc)
+    >>> ckpt.save_var_collection("net.npz", vc, extra={"epoch": 3})
     >>> vc["w"].assign(np.zeros(3))
-    >>> ckpt.load_var_collection("net.npz", vc)
+    >>> ckpt.load_var_collection("net.npz", vc).extra
+    {'epoch': 3}
     >>> vc["w"].value
     array([0., 1., 2.])
     """
-    arrays = {
-        aliases.names[0]: to_array(aliases.names[0], aliases.variable.value)
-        for aliases in alias_sets(vc)
-    }
-    pieces = encode_npz(arrays)
+    arrays = collect_arrays(vc)
+    if portable:
+        arrays = {name: as_portable(name, array) for name, array in arrays.items()}
+    pieces = encode_npz(arrays, plain_meta(metrics, extra))
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
         write_file(path, pieces)
@@ -58,7 +73,15 @@ def save_var_collection(file: FileOrPath, vc: Any) -> None:
             _write_all(file, piece)
 
 
-def load_var_collection(file: FileOrPath, vc: Any, renamer: Renamer | None = None) -> None:
+def load_var_collection(
+    file: FileOrPath,
+    vc: Any,
+    renamer: Renamer | None = None,
+    *,
+    only: str | Iterable[str] | None = None,
+    strict: bool = True,
+    cast: bool = False,
+) -> Report:
     """Assign to all variables of a collection the values that a file has for them.
 
     Everything is read, its checksums verified, and checked before anything is assigned: if this
@@ -67,7 +90,14 @@ def load_var_collection(file: FileOrPath, vc: Any, renamer: Renamer | None = Non
     Args:
         file: A path, or a seekable binary file object open for reading.
         vc: A mapping from names to variables.
-        renamer: Takes a name in the file and gives the name in the collection.
+        renamer: Takes a name in the file and gives the name in the collection; or a mapping of
+            names, where ``{"encoder/*": "backbone/*"}`` renames all that begin so.
+        only: Shell patterns; a variable none of whose names fit is left alone.
+        strict: Whether a variable that the file lacks is an error; otherwise it is left alone.
+        cast: Whether numbers of another dtype are converted, as long as only precision is lost.
+
+    Returns:
+        What became of each variable.
 
     Raises:
         BrokenFileError: The file is damaged, or holds what a checkpoint never holds (ValueError).
@@ -78,7 +108,45 @@ def load_var_collection(file: FileOrPath, vc: Any, renamer: Renamer | None = Non
     """
     check_collection(vc)  # what was asked for is judged before the file is
     with open_npz(file) as reader:
-        restore_variables(reader, vc, renamer)
+        return restore_variables(reader, vc, Options(renamer, only, strict, cast))
+
+
+def collect_arrays(vc: Any) -> dict[str, Array]:
+    """The values of a collection as arrays, each variable once, under its first name."""
+    return {
+        aliases.names[0]: to_array(aliases.names[0], aliases.variable.value)
+        for aliases in alias_sets(vc)
+    }
+
+
+def plain_meta(metrics: Mapping[str, float] | None, extra: Any) -> dict[str, Any]:
+    """What is stored beside the arrays, checked to be plain.
+
+    Raises:
+        UnsupportedValueError: It would not come back as it is.
+    """
+    meta: dict[str, Any] = {}
+    if metrics:
+        meta["metrics"] = {str(name): float(value) for name, value in metrics.items()}
+    if extra is not None:
+        _check_plain(extra, "extra")
+        meta["extra"] = extra
+    return meta
+
+
+def _check_plain(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        for key, inner in entries.items():
+            if not isinstance(key, str):
+                raise UnsupportedValueError(path, f"JSON has no key {key!r}, only text")
+            _check_plain(inner, f"{path}[{key!r}]")
+    elif isinstance(value, list):
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        for i, inner in enumerate(items):
+            _check_plain(inner, f"{path}[{i}]")
+    elif value is not None and type(value) not in (bool, int, float, str):
+        raise UnsupportedValueError(path, f"a {type(value).__name__} is no plain JSON data")
 
 
 def _write_all(file: IO[bytes], piece: Buffer) -> None:

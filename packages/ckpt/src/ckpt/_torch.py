@@ -177,12 +177,9 @@ class State:
         """The variables to restore what a file holds; the text, which comes last, puts it all."""
         gathered: dict[str, torch.Tensor] = {}
         text = PendingText(self, gathered)
-        if self.name not in stored.names:
-            return {self.name: text}
-        prefix = f"{self.name}/"
-        named = [f"{prefix}{path}" for path in text.paths(stored.path, stored.read([self.name]))]
+        paths = text.paths(stored) if self.name in stored else []
         out: dict[str, Variable] = {
-            name: PendingTensor(gathered, name.removeprefix(prefix)) for name in named
+            f"{self.name}/{path}": PendingTensor(self.name, gathered, path) for path in paths
         }
         return out | {self.name: text}
 
@@ -252,8 +249,8 @@ class PendingTensor:
 
     value = None
 
-    def __init__(self, gathered: dict[str, torch.Tensor], path: str) -> None:
-        self.gathered, self.path = gathered, path
+    def __init__(self, whole: str, gathered: dict[str, torch.Tensor], path: str) -> None:
+        self.whole, self.gathered, self.path = whole, gathered, path
 
     def accept(self, path: str, name: str, array: Array) -> torch.Tensor:
         """Turn the stored array into a tensor of its own memory."""
@@ -273,15 +270,14 @@ class PendingText:
     value = None
 
     def __init__(self, owner: State, gathered: dict[str, torch.Tensor]) -> None:
-        self.owner, self.gathered = owner, gathered
+        self.whole, self.owner, self.gathered = owner.name, owner, gathered
 
-    def paths(self, path: str, arrays: Mapping[str, Array]) -> list[str]:
+    def paths(self, stored: Stored) -> list[str]:
         """The paths of the tensors that the state has."""
-        name = self.owner.name
         try:
-            return list(tensor_paths(self._text(arrays[name])))
+            return list(tensor_paths(self._text(stored.read(self.whole))))
         except ValueError as error:
-            raise StateMismatchError(path, name, str(error)) from error
+            raise StateMismatchError(stored.path, self.whole, str(error)) from error
 
     def accept(self, path: str, name: str, array: Array) -> str:
         """Check that the state fits before anything is assigned."""

@@ -1,0 +1,148 @@
+"""Restoring a part, under other names, with another dtype, and what is reported of it."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+import ckpt
+
+
+@pytest.fixture
+def saved():
+    """A checkpoint of an encoder and a head."""
+    checkpoint = ckpt.Checkpoint("logs", keep_ckpts=3, verbose=False)
+    names = ["encoder/w", "encoder/b", "head/w"]
+    checkpoint.save(ckpt.VarCollection({name: np.ones(2) for name in names}), 1)
+    return checkpoint
+
+
+def zeros(*names: str) -> ckpt.VarCollection:
+    return ckpt.VarCollection({name: np.zeros(2) for name in names})
+
+
+@pytest.mark.parametrize("only", ["encoder/*", ["encoder/w", "encoder/b"]])
+def test_only_a_part_is_restored(saved, only) -> None:
+    vc = zeros("encoder/w", "encoder/b", "head/w")
+
+    found = saved.restore(vc, only=only)
+
+    assert found == (1, "logs/ckpt/0000000001.npz")
+    assert found.loaded == ("encoder/w", "encoder/b")
+    assert found.missing == ()
+    assert found.unused == ("head/w",)
+    assert vc["encoder/w"].value.tolist() == [1, 1]
+    assert vc["head/w"].value.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        {"encoder/*": "backbone/*", "head/w": "top"},
+        lambda name: name.replace("encoder", "backbone").replace("head/w", "top"),
+    ],
+)
+def test_names_of_the_file_are_renamed(saved, rename) -> None:
+    vc = zeros("backbone/w", "backbone/b", "top")
+
+    found = saved.restore(vc, rename=rename)
+
+    assert found.loaded == ("backbone/w", "backbone/b", "top")
+    assert all(variable.value.tolist() == [1, 1] for variable in vc.values())
+
+
+def test_what_is_missing_is_reported_if_that_is_allowed(saved) -> None:
+    vc = zeros("encoder/w", "new")
+    with pytest.raises(ckpt.MissingVariablesError):
+        saved.restore(vc)
+
+    found = saved.restore(vc, strict=False)
+
+    assert found.loaded == ("encoder/w",)
+    assert found.missing == ("new",)
+    assert found.unused == ("encoder/b", "head/w")
+    assert vc["new"].value.tolist() == [0, 0]
+
+
+def test_a_dtype_changes_only_if_asked(saved) -> None:
+    vc = ckpt.VarCollection({"encoder/w": np.zeros(2, np.float16), "head/w": np.zeros(2)})
+    with pytest.raises(ckpt.DtypeMismatchError):
+        saved.restore(vc)
+
+    found = saved.restore(vc, cast=True)
+
+    assert found.cast == {"encoder/w": ("float64", "float16")}
+    assert vc["encoder/w"].value.dtype == np.float16
+    assert vc["encoder/w"].value.tolist() == [1, 1]
+
+
+def test_a_float_never_becomes_an_integer(saved) -> None:
+    vc = ckpt.VarCollection({"encoder/w": np.zeros(2, np.int64)})
+
+    with pytest.raises(ckpt.DtypeMismatchError, match="int64"):
+        saved.restore(vc, cast=True)
+
+
+def test_the_result_is_a_pair_that_survives_pickling(saved) -> None:
+    found = saved.restore(zeros("head/w"))
+
+    copy = pickle.loads(pickle.dumps(found))
+
+    assert copy == found == (1, "logs/ckpt/0000000001.npz")
+    assert copy.report == found.report
+
+
+def test_bfloat16_is_stored_as_float32_if_asked_and_comes_back() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    value = bits.view(ml_dtypes.bfloat16)
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.VarCollection({"x": value}), portable=True)
+    file.seek(0)
+    with np.load(file) as found:
+        plain = found["0"]
+    assert plain.dtype == np.float32
+    assert np.array_equal(plain.view(np.uint32), bits.astype(np.uint32) << 16)
+
+    target = ckpt.VarCollection({"x": np.zeros_like(value)})
+    report = ckpt.load_var_collection(file, target, cast=True)
+
+    assert report.cast == {"x": ("float32", "bfloat16")}
+    numbers = ~np.isnan(plain)
+    assert np.array_equal(target["x"].value.view(np.uint16)[numbers], bits[numbers])
+
+
+def test_bfloat16_is_cast_to_float32_without_ml_dtypes() -> None:
+    stored = np.array([0x3F80, 0x4020], "<u2").view([("bfloat16", "<u2")])
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.VarCollection({"x": stored}))
+    target = ckpt.VarCollection({"x": np.zeros(2, np.float32)})
+
+    report = ckpt.load_var_collection(file, target, cast=True)
+
+    assert report.cast == {"x": ("bfloat16", "float32")}
+    assert target["x"].value.tolist() == [1, 2.5]
+
+
+def test_torch_values_are_cast_and_an_optimizer_is_restored_whole_or_not() -> None:
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.torch_variables(net, optimizer))
+    other = torch.nn.Linear(2, 1).to(torch.bfloat16)
+    fresh = torch.optim.Adam(other.parameters())
+    vc = ckpt.torch_variables(other, fresh)
+
+    report = ckpt.load_var_collection(file, vc, only="model/*", cast=True)
+
+    assert torch.equal(other.weight, net.weight.to(torch.bfloat16))
+    assert report.cast["model/weight"] == ("float32", "bfloat16")
+    assert not fresh.state
+    ckpt.load_var_collection(file, ckpt.torch_variables(fresh), only="optimizer/*")
+    assert fresh.state[other.weight]["step"] == 1
