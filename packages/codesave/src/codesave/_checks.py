@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import stat
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codesave._rules import as_one
 from codesave.errors import HostileZipError, NotAZipError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
         if problem:
             raise HostileZipError(path, name, problem)
         plain = name.rstrip("/")
-        same = _as_one(plain)
+        same = as_one(plain)
         if same in names:
             other = names[same]
             twice = "is there twice" if other == plain else f"is one file with {other!r} elsewhere"
@@ -92,8 +92,8 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
         parents = plain.split("/")[:-1] if not name.endswith("/") else plain.split("/")
         for end in range(1, len(parents) + 1):
             folder = "/".join(parents[:end])
-            if folders.setdefault(_as_one(folder), folder) != folder:
-                problem = f"lies in a folder that is one with {folders[_as_one(folder)]!r}"
+            if folders.setdefault(as_one(folder), folder) != folder:
+                problem = f"lies in a folder that is one with {folders[as_one(folder)]!r}"
                 raise HostileZipError(path, name, problem)
     for same, name in names.items():
         if same in folders and folders[same] != name:
@@ -102,13 +102,8 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
             )
     files = {m.orig_filename for m in members if not m.is_dir()}
     for name in files:
-        if _as_one(name) in folders:
+        if as_one(name) in folders:
             raise HostileZipError(path, name, "is a file and a folder at once")
-
-
-def _as_one(name: str) -> str:
-    """Equal for names that some file system takes for the same."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _bad_name(name: str) -> str:

@@ -27,7 +27,8 @@ class Chosen:
 
     name: str
     """Its relative name in the zip, with slashes; a folder's ends in one."""
-    path: Path
+    path: str
+    """Where it lies: text, since there may be very many."""
     size: int = 0
     """Bytes when it was looked at."""
     executable: bool = False
@@ -73,7 +74,7 @@ class _Walk:
         self, folder: Path, name: str, relative: str, ignore: Ignore, above: tuple[Path, ...]
     ) -> None:
         """Walk one folder; ``name`` is its name in the zip, ``relative`` its name to ignore."""
-        here = Chosen(name + "/", folder)
+        here = Chosen(name + "/", str(folder))
         if name:
             self.chosen.append(here)
         ignore.enter(folder, relative)
@@ -126,13 +127,12 @@ class _Walk:
         # To git a link is a file, wherever it leads.
         if not asked_for and ignore.ignores(relative, is_folder=is_folder and not is_link):
             return
-        path = Path(entry.path)
-        if self._is_output(path):
+        if self._is_output(entry):
             return
         if is_folder:
-            self._subfolder(path, name, relative, ignore, above, is_link=is_link)
+            self._subfolder(Path(entry.path), name, relative, ignore, above, is_link=is_link)
         else:
-            self._file(path, name, found)
+            self._file(entry.path, name, found, is_link=is_link)
 
     def _subfolder(
         self,
@@ -158,14 +158,14 @@ class _Walk:
         else:
             self.folder(path, name, relative, ignore, (*above, above[-1] / path.name))
 
-    def _file(self, path: Path, name: str, found: os.stat_result) -> None:
+    def _file(self, path: str, name: str, found: os.stat_result, *, is_link: bool) -> None:
         selection = self.selection
         if name == MANIFEST_NAME:
             return  # of an unpacked zip; the new zip gets its own
         if selection.py_only and not name.endswith(".py"):
             return
         if not selection.asked_for(name):
-            if is_secret(name) or (path.is_symlink() and is_secret(path.resolve().name)):
+            if is_secret(name) or (is_link and is_secret(Path(path).resolve().name)):
                 self.skip(name, "looks like a secret")
                 return
             limit = selection.larger_than
@@ -175,15 +175,15 @@ class _Walk:
         executable = bool(found.st_mode & stat.S_IXUSR)
         self.chosen.append(Chosen(name, path, found.st_size, executable))
 
-    def _is_output(self, path: Path) -> bool:
+    def _is_output(self, entry: os.DirEntry[str]) -> bool:
         output = self.output
-        if output is None:
+        if output is None or output.name not in entry.name:
             return False
-        if path.name == output.name:
-            return path.resolve() == output
+        if entry.name == output.name:
+            return Path(entry.path).resolve() == output
         # A killed writer's leftover lies beside the zip it was writing.
-        leftover = path.name.startswith(f".{output.name}.") and path.name.endswith(".tmp")
-        return leftover and path.parent.resolve() == output.parent
+        leftover = entry.name.startswith(f".{output.name}.") and entry.name.endswith(".tmp")
+        return leftover and Path(entry.path).parent.resolve() == output.parent
 
     def skip(self, name: str, reason: str) -> None:
         """Report something that is left out."""

@@ -82,9 +82,12 @@ class GitIgnore:
     def __init__(self, folder: Path, listed: list[str]) -> None:
         self._folder = folder
         self._files = {name.rstrip("/") for name in listed}
-        self._folders = {
-            name[:end] for name in listed for end, char in enumerate(name) if char == "/"
-        }
+        self._folders: set[str] = set()
+        for name in listed:
+            folder = name.rpartition("/")[0]
+            while folder and folder not in self._folders:
+                self._folders.add(folder)
+                folder = folder.rpartition("/")[0]
         self._own = PatternIgnore((".codesaveignore",))
 
     def enter(self, folder: Path, relative: str) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
 from codesave._choose import Chosen, Skipped
 from codesave._manifest import FileEntry
@@ -18,18 +19,23 @@ from codesave._zipwriter import Packed, ZipWriter, compress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
-    from pathlib import Path
 
     from codesave._previous import Previous
 
 STREAM_ABOVE = 4 << 20
 """Bytes of a file above which it is never in memory as a whole."""
 _CHUNK = 1 << 20
-_AHEAD = 32
+_BATCH = 16
+"""Files that a thread compresses at once."""
+_AHEAD = 8
+"""Batches that may wait to be written."""
 
 
 class _UnreadableError(Exception):
     """The file cannot be read; an error of writing the zip is another matter, and passes."""
+
+
+_Result: TypeAlias = tuple[Packed, bytes, str] | _UnreadableError
 
 
 def pack(
@@ -62,8 +68,10 @@ def pack(
                     writer.add_folder(entry.name)
                 elif ready is None:
                     files[entry.name] = _stream(writer, entry, level, previous)
+                elif isinstance(ready, _UnreadableError):
+                    raise ready
                 else:
-                    packed, data, digest = ready.result()
+                    packed, data, digest = ready
                     writer.add(entry.name, packed, data, executable=entry.executable)
                     files[entry.name] = FileEntry(digest=digest, bytes=packed.size)
             except _UnreadableError as error:
@@ -86,23 +94,37 @@ def sha256(data: bytes) -> str:
 
 def _packed_ahead(
     pool: ThreadPoolExecutor, chosen: Iterable[Chosen], level: int, previous: Previous
-) -> Iterator[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]]:
-    """Each entry in turn, the next few being compressed meanwhile."""
-    waiting: deque[tuple[Chosen, Future[tuple[Packed, bytes, str]] | None]] = deque()
-    for entry in chosen:
-        small = not entry.name.endswith("/") and entry.size <= STREAM_ABOVE
-        job = pool.submit(_pack, entry.path, level, previous) if small else None
-        waiting.append((entry, job))
-        if len(waiting) > _AHEAD:
-            yield waiting.popleft()
-    yield from waiting
+) -> Iterator[tuple[Chosen, _Result | None]]:
+    """Each entry in turn, the next few being compressed meanwhile; None for what is not small."""
+    waiting: deque[tuple[list[Chosen], Future[list[_Result | None]]]] = deque()
+    entries = iter(chosen)
+    while True:
+        batch = list(islice(entries, _BATCH))
+        if batch:
+            waiting.append((batch, pool.submit(_pack_all, batch, level, previous)))
+        if not waiting:
+            return
+        if len(waiting) > _AHEAD or not batch:
+            done, future = waiting.popleft()
+            yield from zip(done, future.result(), strict=True)
 
 
-def _pack(path: Path, level: int, previous: Previous) -> tuple[Packed, bytes, str]:
+def _pack_all(batch: list[Chosen], level: int, previous: Previous) -> list[_Result | None]:
+    """What a thread does at once: a file alone would cost more to hand over than to compress."""
+    return [
+        None
+        if entry.name.endswith("/") or entry.size > STREAM_ABOVE
+        else _pack(entry.path, level, previous)
+        for entry in batch
+    ]
+
+
+def _pack(path: str, level: int, previous: Previous) -> _Result:
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path for each file costs a tenth of it all
+            data = file.read()
     except OSError as error:
-        raise _UnreadableError(error.strerror) from error
+        return _UnreadableError(error.strerror)
     digest = sha256(data)
     known = previous.find(digest)
     if known is not None:
@@ -110,9 +132,9 @@ def _pack(path: Path, level: int, previous: Previous) -> tuple[Packed, bytes, st
     return *compress(data, level), digest
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: str) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123
             while chunk := file.read(_CHUNK):
                 yield chunk
     except OSError as error:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from fnmatch import fnmatch, translate
 from typing import TYPE_CHECKING
@@ -66,6 +67,11 @@ def parse_size(size: str | float | None) -> int | None:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
+def as_one(name: str) -> str:
+    """Equal for names that some file system takes for the same."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
 def is_source(name: str) -> bool:
     """Whether the file is program text, which no size limit leaves out."""
     return "." + name.rpartition(".")[2].lower() in _SOURCE_SUFFIXES
@@ -112,6 +118,8 @@ class Selection:
 
 
 def _named(path: str, patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return False
     name = path.rpartition("/")[2]
     return any(
         fnmatch(name, pattern.rstrip("/")) or fnmatch(path, pattern.rstrip("/"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from codesave._manifest import FORMAT, Manifest, encode_manifest
 from codesave._pack import pack, pack_bytes
 from codesave._places import is_url, writing
 from codesave._previous import Previous, packing
-from codesave._rules import MANIFEST_NAME, Selection, parse_size
+from codesave._rules import MANIFEST_NAME, Selection, as_one, parse_size
 from codesave._snapshot import Snapshot
 from codesave._zipwriter import ZipWriter
 from codesave.errors import NotAFolderError
@@ -135,7 +134,7 @@ def _parts(  # noqa: PLR0917
 
 def _asked_for(path: Path) -> Chosen:
     found = path.stat()
-    return Chosen(path.name, path, found.st_size, os.access(path, os.X_OK))
+    return Chosen(path.name, str(path), found.st_size, os.access(path, os.X_OK))
 
 
 def _libraries_in(folder: Path) -> Iterator[Path]:
@@ -152,7 +151,7 @@ def _is_launcher(entry: Chosen) -> bool:
     launcher = LAUNCHER.encode()
     if entry.name != "__main__.py" or entry.size != len(launcher):
         return False
-    return entry.path.read_bytes() == launcher
+    return Path(entry.path).read_bytes() == launcher
 
 
 def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
@@ -163,7 +162,7 @@ def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
     for entry in chosen:
         name = entry.name.rstrip("/")
         folder = name.rpartition("/")[0]
-        same = unicodedata.normalize("NFC", name).casefold()
+        same = as_one(name)
         if folder in dropped or kept.setdefault(same, entry).name != entry.name:
             dropped.add(name)
             skipped.append(

@@ -55,22 +55,22 @@ class ZipWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._offset = file.tell()
+        self._start = self._end = file.tell()
+        """Where the member being written begins, and where what was written ends."""
         self._central: list[bytes] = []
 
     def add(self, name: str, packed: Packed, data: bytes, *, executable: bool = False) -> None:
         """Append a member whose contents are at hand, compressed already."""
-        self._write_local(name, packed)
-        self._file.write(data)
+        self._write(_local_header(name, packed) + data)
         self._add_central(name, packed, executable=executable)
 
     def add_packed(
         self, name: str, packed: Packed, chunks: Iterable[bytes], *, executable: bool = False
     ) -> None:
         """Append a member of any length whose bytes are packed already."""
-        self._write_local(name, packed, streamed=True)
+        self._write(_local_header(name, packed, streamed=True))
         for chunk in chunks:
-            self._file.write(chunk)
+            self._write(chunk)
         self._add_central(name, packed, executable=executable)
 
     def add_stream(
@@ -80,24 +80,24 @@ class ZipWriter:
 
         If the chunks raise, the member is not there.
         """
-        self._write_local(name, Packed(DEFLATED, 0, 0, 0), streamed=True)
+        self._write(_local_header(name, Packed(DEFLATED, 0, 0, 0), streamed=True))
         deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
         crc = size = packed_size = 0
         try:
             for chunk in chunks:
                 crc = zlib.crc32(chunk, crc)
                 size += len(chunk)
-                packed_size += self._file.write(deflate.compress(chunk))
+                packed_size += self._write(deflate.compress(chunk))
         except BaseException:
-            self._file.seek(self._offset)
+            self._file.seek(self._start)
             self._file.truncate()
+            self._end = self._start
             raise
-        packed_size += self._file.write(deflate.flush())
+        packed_size += self._write(deflate.flush())
         packed = Packed(DEFLATED, crc, size, packed_size)
-        end = self._file.tell()
-        self._file.seek(self._offset)
-        self._write_local(name, packed, streamed=True)
-        self._file.seek(end)
+        self._file.seek(self._start)
+        self._file.write(_local_header(name, packed, streamed=True))
+        self._file.seek(self._end)
         self._add_central(name, packed, executable=executable)
         return packed
 
@@ -108,11 +108,11 @@ class ZipWriter:
     @property
     def end(self) -> int:
         """Where the next member will begin."""
-        return self._offset
+        return self._end
 
     def finish(self) -> None:
         """Write the central directory."""
-        start, entries = self._offset, len(self._central)
+        start, entries = self._end, len(self._central)
         size = self._file.write(b"".join(self._central))
         if entries >= _MANY or start >= _BIG or size >= _BIG:
             where = start + size
@@ -125,24 +125,16 @@ class ZipWriter:
             _END.pack(b"PK\5\6", 0, 0, count, count, min(size, _BIG), min(start, _BIG), 0)
         )
 
-    def _write_local(self, name: str, packed: Packed, *, streamed: bool = False) -> None:
-        raw = name.encode("utf-8")
-        # A stream's sizes are not known when its header is laid out, so it always has room.
-        extra = b""
-        sizes = (packed.packed_size, packed.size)
-        if streamed or max(sizes) >= _BIG:
-            extra = struct.pack("<2H2Q", 1, 16, packed.size, packed.packed_size)
-            sizes = (_BIG, _BIG)
-        version = 45 if extra else 20
-        head = (version, _UTF8_NAME, packed.method, 0, _DATE_1980, packed.crc, *sizes)
-        self._file.write(_LOCAL.pack(b"PK\3\4", *head, len(raw), len(extra)) + raw + extra)
+    def _write(self, data: bytes) -> int:
+        self._end += len(data)  # asking the file would flush its buffer each time
+        return self._file.write(data)
 
     def _add_central(self, name: str, packed: Packed, *, executable: bool) -> None:
         raw = name.encode("utf-8")
         folder = name.endswith("/")
         mode = 0o40755 if folder else 0o100755 if executable else 0o100644
         big: list[int] = []
-        fields = (packed.size, packed.packed_size, self._offset)
+        fields = (packed.size, packed.packed_size, self._start)
         size, packed_size, offset = (self._or_big(value, big) for value in fields)
         extra = struct.pack(f"<2H{len(big)}Q", 1, 8 * len(big), *big) if big else b""
         version = 45 if big else 20
@@ -152,7 +144,7 @@ class ZipWriter:
         self._central.append(
             _CENTRAL.pack(b"PK\1\2", *head, *tail, attributes, offset) + raw + extra
         )
-        self._offset = self._file.tell()
+        self._start = self._end
 
     @staticmethod
     def _or_big(value: int, big: list[int]) -> int:
@@ -160,3 +152,16 @@ class ZipWriter:
             return value
         big.append(value)
         return _BIG
+
+
+def _local_header(name: str, packed: Packed, *, streamed: bool = False) -> bytes:
+    raw = name.encode("utf-8")
+    # A stream's sizes are not known when its header is laid out, so it always has room.
+    extra = b""
+    sizes = (packed.packed_size, packed.size)
+    if streamed or max(sizes) >= _BIG:
+        extra = struct.pack("<2H2Q", 1, 16, packed.size, packed.packed_size)
+        sizes = (_BIG, _BIG)
+    version = 45 if extra else 20
+    head = (version, _UTF8_NAME, packed.method, 0, _DATE_1980, packed.crc, *sizes)
+    return _LOCAL.pack(b"PK\3\4", *head, len(raw), len(extra)) + raw + extra
