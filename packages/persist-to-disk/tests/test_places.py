@@ -105,6 +105,7 @@ def test_code_without_a_file_is_interactive(python, tree):
 
     assert python("-c", code) == "0\n"
     assert python("-c", code) == "1\n"
+    python("-", input=code)
     assert python("-", input=code) == "1\n"
     assert tree() == {"project-1/(interactive)/f"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -234,6 +235,42 @@ def test_a_file_of_another_user_is_refused(load):
 
     with pytest.raises(ptd.UnsafePathError, match=r"belongs to another user \(uid 1234\)"):
         load(LARGE).f(1, 10)
+
+
+def test_max_bytes_removes_what_was_used_least_recently(load, sidecars, monkeypatch):
+    module = load(LARGE.replace("persistf()", "persistf(max_bytes=8 << 20)"))
+    now = time.time_ns()
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    for x in (1, 2, 3):
+        module.f(x)
+        now += 10**12
+    module.f(1)
+    now += 10**12
+    module.f(4)
+
+    assert [module.f.is_cached(x) for x in (1, 2, 3, 4)] == [True, False, True, True]
+    assert len(sidecars()) == 3
+    assert module.f(3) == b"\3" * (2 << 20)
+    for x in range(100, 200):
+        now += 10**12
+        module.f(x, 1000)
+    assert module.f.cache_info().size_bytes <= 8 << 20
+    assert load(LARGE).f.is_cached(4)
+
+
+def test_a_bucket_that_is_mostly_replaced_entries_shrinks(load):
+    module = load("""
+        @ptd.persistf(hashsize=1)
+        def f(x):
+            return bytes(500_000)
+    """)
+    module.f(1)
+    for _ in range(9):
+        module.f(2, cache_switch="recache")
+
+    assert module.f.cache_path(1).stat().st_size < 2_500_000
+    assert module.f(1) == module.f(2) == bytes(500_000)
+    assert module.f.cache_info().entries == 2
 
 
 def test_errors_survive_pickling():

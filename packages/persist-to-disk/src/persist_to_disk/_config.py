@@ -117,7 +117,7 @@ class Config:
 
     def set_hashsize(self, hashsize: int = DEFAULT_HASHSIZE) -> int:
         """Set the number of bucket files for functions that do not say it themselves."""
-        return int(self._put("hashsize", str(check_hashsize(hashsize, "hashsize"))))
+        return int(self._put("hashsize", str(check_positive(hashsize, "hashsize"))))
 
     def get_hashsize(self) -> int:
         """Return the number of bucket files of a function.
@@ -125,7 +125,7 @@ class Config:
         Raises:
             ConfigError: ``config.ini`` has something else than a positive integer.
         """
-        return check_hashsize(self._get("hashsize") or DEFAULT_HASHSIZE, self._where("hashsize"))
+        return check_positive(self._get("hashsize") or DEFAULT_HASHSIZE, self._where("hashsize"))
 
     def get_lock_granularity(self) -> LockGranularity:
         """Return which writers share a lock.
@@ -180,7 +180,7 @@ def _is_worker_process() -> bool:
     return process is not None and process.parent_process() is not None
 
 
-def check_hashsize(found: object, where: str) -> int:
+def check_positive(found: object, where: str) -> int:
     """Return the number if it is a positive integer.
 
     Raises:

@@ -19,14 +19,15 @@ from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._call import Binder
 from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
-from persist_to_disk._frames import FLAG_RAISED
+from persist_to_disk._evict import Limit
+from persist_to_disk._frames import FLAG_RAISED, FLAG_SIDECAR, frame_bytes
 from persist_to_disk._home import Homes
 from persist_to_disk._old import NOTHING
 from persist_to_disk._quick import Known, QuickKey, is_plain, learn, quick_key
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._track import tracked_digest
-from persist_to_disk._values import DamagedEntryError
+from persist_to_disk._values import DamagedEntryError, sidecar_facts
 from persist_to_disk.errors import (
     NotCachedError,
     PersistWarning,
@@ -93,7 +94,10 @@ class Memo:
         self._homes = Homes(function, options)
         # What a closure holds may change from call to call.
         self._closed = getattr(function, "__closure__", None) is not None
-        self._may_be_quick = not self._closed and options.cache is None and options.ttl_s is None
+        self._may_be_quick = not (
+            self._closed or options.cache or options.ttl_s or options.max_bytes
+        )
+        self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
         self._code: str | None = None
         self._warned = False
 
@@ -261,8 +265,7 @@ class Memo:
         try:
             value = bucket.load(entry)
         except DamagedEntryError as error:
-            again = self._find(bucket, where.key)
-            if again is not None and again != entry:  # replaced while it was read
+            if self._find(bucket, where.key) != entry:  # replaced or removed while it was read
                 return self._load(where, store)
             self._warn(f"cannot read a stored result back: {error}")
             return MISSING
@@ -275,6 +278,8 @@ class Memo:
             self._adopt(where, value, entry.flags & FLAG_RAISED)
         else:
             self._tell(bucket, entry, hit=True)
+        if self._limit is not None:
+            self._limit.note(where.store, where.key)
         self.hits += 1
         if entry.flags & FLAG_RAISED:
             raise value
@@ -313,6 +318,10 @@ class Memo:
     def _put(self, where: Where, value: object, flags: int, *, hit: bool) -> None:
         try:
             entry = where.store.put(where.bucket, where.key, value, flags)
+            if self._limit is not None:
+                size = sidecar_facts(entry.payload)[0] if entry.flags & FLAG_SIDECAR else 0
+                size += frame_bytes(len(entry.payload))
+                self._limit.grew(self._homes.stores(), size)
         except Exception as error:  # pickling runs code of the result's class
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return

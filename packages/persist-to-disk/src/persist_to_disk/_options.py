@@ -37,6 +37,7 @@ class Options:
     cache_exceptions: tuple[type[Exception], ...]
     track: Track | None
     ttl_s: float | None
+    max_bytes: int | None
     version: str | None
     trust: bool
 

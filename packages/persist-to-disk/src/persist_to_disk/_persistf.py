@@ -9,7 +9,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from persist_to_disk._config import check_granularity, check_hashsize, config
+from persist_to_disk._config import check_granularity, check_positive, config
 from persist_to_disk._events import used
 from persist_to_disk._memo import CacheInfo, Memo
 from persist_to_disk._options import Options, seconds
@@ -92,6 +92,7 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     *,
     hash_size: int | None = None,
     ttl: float | str | None = None,
+    max_bytes: int | None = None,
     version: str | None = None,
     track: Track | None = None,
     cache_exceptions: type[Exception] | tuple[type[Exception], ...] = (),
@@ -121,6 +122,8 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
         alt_dirs: Folders of this function elsewhere, in which results are looked up too.
         hash_size: The same as ``hashsize``.
         ttl: How long a result counts: seconds, or like ``"12h"`` or ``"1d"``. Default: for ever.
+        max_bytes: What the function's results may take on disk; beyond, those used least recently
+            go. Default: without limit.
         version: Stands for the function's code, which then does not count: a change of the code
             keeps the results, a change of the version does not.
         track: ``"closure"``: the code of the project's helper functions that this one calls counts
@@ -160,7 +163,7 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     if track is not None and version is not None:
         raise ConfigError("track", track, "absent when version stands for the code")
     options = Options(
-        hashsize=None if buckets is None else check_hashsize(buckets, "hashsize"),
+        hashsize=None if buckets is None else check_positive(buckets, "hashsize"),
         skip=_names(skip_kwargs),
         expand=expand_dict_kwargs if expand_dict_kwargs == "all" else _names(expand_dict_kwargs),
         groupby=_names(groupby),
@@ -174,6 +177,7 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
         cache_exceptions=_exception_types(cache_exceptions),
         track=track,
         ttl_s=seconds(freq if ttl is None else ttl, "freq" if ttl is None else "ttl"),
+        max_bytes=None if max_bytes is None else check_positive(max_bytes, "max_bytes"),
         version=version,
         trust=trust,
     )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from persist_to_disk._bucket import Bucket, Entry
+from persist_to_disk._compact import compact, is_worth_it
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._locks import WHOLE_FUNCTION, Lock, LockFolder, key_offset
 from persist_to_disk._old import CODE_FILE
@@ -60,6 +61,9 @@ class Store:
             # Windows refuses while someone has it mapped; then `ptd gc` finds it later.
             with suppress(OSError):
                 sidecar_path(old.payload, bucket.sidecars).unlink()
+        if old is not None and is_worth_it(bucket):
+            with suppress(OSError):  # no room for the new file: the old one will do
+                compact(bucket, lock, trust=self.trust)
         return entry
 
     def computing(self, key: bytes) -> Lock:
@@ -77,7 +81,11 @@ class Store:
         for path in bucket_files(self.folder):
             Bucket(path, trust=self.trust).remove(self.lock_of(int(path.stem)))
             shutil.rmtree(path.with_suffix(".d"), ignore_errors=True)
-        for path in [*self.folder.glob("*.old*.pkl"), self.folder / CODE_FILE]:
+        for path in [
+            *self.folder.glob("*.old*.pkl"),
+            self.folder / CODE_FILE,
+            self.folder / ".used",
+        ]:
             path.unlink(missing_ok=True)
         self._buckets.clear()
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from expcore import open_atomic, sweep
+from expcore import sweep
 from persist_to_disk import _frames as frames
 from persist_to_disk._bucket import Bucket
-from persist_to_disk._guard import PRIVATE_FILE
+from persist_to_disk._compact import compact
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._values import check_sidecar, sidecar_path
 
@@ -85,13 +85,9 @@ def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
     """
     store = Store(folder, hashsize=1, trust=trust)
     for path in bucket_files(folder):
-        lock = store.lock_of(int(path.stem))
-        lock.acquire()
-        try:
-            freed = _compact(path, trust=trust)
-            named = _named_sidecars(path, trust=trust)
-        finally:
-            lock.release()
+        bucket = Bucket(path, trust=trust)
+        freed = compact(bucket, store.lock_of(int(path.stem)), trust=trust)
+        named = _named_sidecars(path, trust=trust)
         if freed:
             yield path, freed
         for removed in sweep(_sidecars(path)):
@@ -101,32 +97,6 @@ def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
                 yield sidecar, size
     for removed in sweep(folder):
         yield removed, 0
-
-
-def _compact(path: Path, *, trust: bool) -> int:
-    """Rewrite a bucket without replaced entries, under its lock; return the bytes freed."""
-    bucket = Bucket(path, trust=trust)
-    current = list(bucket.current())
-    needed = frames.HEADER_BYTES + sum(frames.frame_bytes(frame.length) for frame in current)
-    size = path.stat().st_size
-    entries = [bucket.find(frame.key) for frame in current]
-    if size <= needed or None in entries:  # nothing to free, or damage that verify should see
-        return 0
-    header = frames.new_header()
-    decoded = frames.decode_header(header)
-    assert decoded is not None  # noqa: S101 -- just made
-    with open_atomic(path) as file:
-        file.write(header)
-        for entry in entries:
-            if entry is not None:
-                file.write(
-                    frames.encode_frame(
-                        entry.key, entry.payload, entry.flags, entry.written_ns, decoded[1]
-                    )
-                )
-    if not trust:
-        path.chmod(PRIVATE_FILE)
-    return size - path.stat().st_size
 
 
 def _remove_orphan(sidecar: Path, path: Path, store: Store) -> int:
