@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import savethat
-from savethat._cli import parse_span
+from savethat._options import parse_span
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -163,8 +163,7 @@ def test_a_running_run_is_not_removed(project: Project) -> None:
 
     (run,) = project.runs()
     result = savethat.get_storage(project.folder / "savethat.toml").load_results(run.name)
-    assert result.startswith(f"1 kept {run.name}")
-    assert "is running on" in result
+    assert result.startswith(f"1 python -m my_project: {run.name} is running on")
 
 
 def test_setup_b2_without_syncing(project: Project, tmp_path: Path) -> None:

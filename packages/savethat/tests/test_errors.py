@@ -17,6 +17,7 @@ ERRORS: list[tuple[savethat.SavethatError, type[Exception]]] = [
     (savethat.NodeNotFound("Fit", ["m.Fit", "n.Fit"]), LookupError),
     (savethat.RunNotFound("key", ["here", "there"]), LookupError),
     (savethat.NodeAlreadyRan("key"), RuntimeError),
+    (savethat.Refused("no, because of it"), RuntimeError),
     (savethat.RunStillRunning("key", "host", 3), RuntimeError),
     (savethat.ResultsNotSaved("key", "m.Result", "reason"), TypeError),
     (savethat.UnsafeFolder(Path("folder")), PermissionError),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     Listener = Callable[[str, str], None]
     """Takes the name of the stream and a line without its end."""
@@ -49,7 +49,7 @@ class Tee:
 
 
 @contextmanager
-def captured(listener: Listener) -> Iterator[None]:
+def captured(listener: Listener) -> Generator[None]:
     """Call ``listener(stream, line)`` for each line printed during the block."""
     with _lock:
         if not _listeners:

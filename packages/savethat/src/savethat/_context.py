@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 ARTIFACTS = "artifacts.jsonl"
 
@@ -156,7 +156,7 @@ def innermost_run() -> RunContext | None:
 
 
 @contextmanager
-def activate(run: RunContext) -> Iterator[None]:
+def activate(run: RunContext) -> Generator[None]:
     """Make ``run`` the innermost run for the time of the block."""
     runs = (*_here.get(), run)
     token = _here.set(runs)

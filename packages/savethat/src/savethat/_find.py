@@ -136,7 +136,7 @@ def _by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
         try:
             for run in _remote_runs(storage, wanted, is_wanted):
                 runs.setdefault(run.key, run)
-        except OSError as error:
+        except Exception as error:  # an extra may be missing, a key wrong, ...
             text = f"only local runs are listed: {error}"
             warnings.warn(text, NotSyncedWarning, stacklevel=5)
     return sorted(runs.values(), key=lambda run: (run.time, run.key))
@@ -170,11 +170,13 @@ def _files_below(folder: str, prefix: str = "") -> Iterator[str]:
 def _remote_runs(
     storage: Storage, wanted: Wanted, is_wanted: Callable[[str, str, str], bool]
 ) -> Iterator[Found]:
+    from savethat._remote import impatient
+
     remote = storage.remote
     if remote is None:
         return
     files: dict[str, list[str]] = {}
-    for entry in remote.list(wanted.path.rstrip("/")):
+    for entry in impatient(remote).list(wanted.path.rstrip("/")):
         key, slash, name = entry.key.partition("/")
         if slash:
             files.setdefault(key, []).append(name)

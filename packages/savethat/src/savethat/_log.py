@@ -22,7 +22,7 @@ from savethat._context import active_runs
 from savethat._secret import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from typing import TextIO
 
     from savethat._context import RunContext
@@ -80,7 +80,7 @@ class RunLog:
 
 
 @contextmanager
-def log_to(run: RunContext, secrets: list[str]) -> Iterator[None]:
+def log_to(run: RunContext, secrets: list[str]) -> Generator[None]:
     """Write what is logged and printed during the block into the run's folder."""
     from loguru import logger
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from savethat._state import RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +18,29 @@ def open_remote(config: Config) -> expcore.Storage | None:
     """Open the remote storage; None where runs are kept locally only."""
     if config.remote is None:
         return None
-    from expcore import open_storage
+    if not config.remote.startswith("b2:"):
+        from expcore import open_storage
 
-    return open_storage(config.remote)
+        return open_storage(config.remote)
+    from expcore._b2 import B2Storage
+    from expcore._retry import RetryingStorage
+
+    parts = urlsplit(config.remote)
+    key_id, key, realm = (
+        text or None for text in (config.b2_key_id, config.b2_key, config.b2_realm)
+    )
+    return RetryingStorage(
+        B2Storage(parts.netloc, parts.path, key_id=key_id, key=key, realm=realm)
+    )
+
+
+def impatient(remote: expcore.Storage) -> expcore.Storage:
+    """The same storage, that gives up within seconds: for what is tried again later anyway."""
+    from expcore._retry import Retry, RetryingStorage
+
+    if not isinstance(remote, RetryingStorage):
+        return remote
+    return RetryingStorage(remote.inner, Retry(attempts=3, deadline_s=10))
 
 
 def upload_folder(folder: Path, remote: expcore.Storage, prefix: str) -> None:
@@ -38,7 +61,8 @@ def download_folder(remote: expcore.Storage, prefix: str, folder: Path) -> bool:
 
 
 def remove_folder(remote: expcore.Storage, prefix: str) -> None:
-    """Remove a key, and everything below it."""
+    """Remove a key, and everything below it; its results first, so that no part seems whole."""
     keys = [entry.key for entry in remote.list(f"{prefix}/")]
-    for key in [*keys, prefix]:
+    results = f"{prefix}/{RESULTS}"
+    for key in [*sorted(keys, key=lambda key: key != results), prefix]:
         remote.delete(key)

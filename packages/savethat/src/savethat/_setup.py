@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from savethat.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -19,8 +19,7 @@ def setup_credentials(
     *,
     default_local: Path,
     ask: Callable[[str], str],
-    say: Callable[[str], object],
-) -> None:
+) -> Iterator[str]:
     """Ask for a package's credentials, and append its table to the credentials file.
 
     Args:
@@ -28,7 +27,9 @@ def setup_credentials(
         file: The credentials file. What it holds already stays as it is, to the letter.
         default_local: The local folder that is proposed.
         ask: Asks one question, like :func:`input`.
-        say: Prints one line.
+
+    Yields:
+        What there is to say.
 
     Raises:
         ConfigError: The file has a table for the package already.
@@ -53,7 +54,7 @@ def setup_credentials(
         values["remote_path"] = prefix or package
     else:
         values["skip_syncing"] = True
-        say("Your runs will not be synced to the cloud.")
+        yield "Your runs will not be synced to the cloud."
     local = ask(f"Path of the local data storage [{default_local}]: ").strip()
     values["local_path"] = local or str(default_local)
     # JSON's strings and booleans are TOML's.
@@ -66,4 +67,4 @@ def setup_credentials(
     mode = file.stat().st_mode & 0o600
     write_file(file, (old + table + "\n".join(lines) + "\n").encode())
     os.chmod(file, mode)  # noqa: PTH101 # it holds a key: nobody else reads it
-    say(f"Wrote [{package}] to {file}.")
+    yield f"Wrote [{package}] to {file}."

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -43,7 +43,7 @@ class Termination:
         self.held = signum
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Generator[None]:
         """Let the block come to its end before the process does."""
         requested, self.holding = self.holding, True
         yield
@@ -54,7 +54,7 @@ class Termination:
 
 
 @contextmanager
-def termination() -> Iterator[Termination]:
+def termination() -> Generator[Termination]:
     """Turn requests to end into an exception during the block.
 
     Only in the main thread, and only where the program has no handler of its own.

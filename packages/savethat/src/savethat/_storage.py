@@ -16,7 +16,7 @@ from savethat._config import Config, load_config
 from savethat.errors import RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from datetime import datetime
 
     import expcore
@@ -69,7 +69,7 @@ class Storage:
         return "" if relative == os.curdir else Path(relative).as_posix()
 
     @contextmanager
-    def open(self, key: PathLike, mode: str = "r") -> Iterator[IO[Any]]:
+    def open(self, key: PathLike, mode: str = "r") -> Generator[IO[Any]]:
         """Open a file of the storage, as ``with storage.open(key) as file``.
 
         A file to be read that is only remote is downloaded first. A file that is written is put

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
+from savethat._remote import impatient
 from savethat._state import GOING_ON, STATE, RunState, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
@@ -68,7 +69,7 @@ def _claim_remotely(storage: Storage, key: str, state: RunState) -> bool:
 
     try:
         if storage.remote is not None:
-            storage.remote.write_new(f"{key}/{STATE}", state.encode())
+            impatient(storage.remote).write_new(f"{key}/{STATE}", state.encode())
     except KeyExists:
         return _owner(storage.remote, key) == state.id
     except Exception as error:  # whatever is wrong with the remote, the run goes on
@@ -109,7 +110,7 @@ class Sync:
                     remote = remote or self.storage.remote
                     if remote is None:
                         return
-                    remote.upload(self.storage / self.key / name, f"{self.key}/{name}")
+                    impatient(remote).upload(self.storage / self.key / name, f"{self.key}/{name}")
                     self._sent[name] = seen, time.time()
         except Exception as error:  # tried again at the next heartbeat, and at the end
             if not self._warned:

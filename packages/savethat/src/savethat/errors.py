@@ -5,6 +5,7 @@
     SavethatError
     ├── ConfigError (ValueError)              the TOML says something that cannot be
     ├── ConfigNotFound (FileNotFoundError)    there is no such TOML
+    ├── Refused (RuntimeError)                a command that is not carried out
     ├── ArgumentsError (ValueError)           values that do not fit a node's arguments
     ├── NodeDefinitionError (TypeError)       a node class without an arguments class
     ├── NodeNotFound (LookupError)            no node, or several, of that name
@@ -58,6 +59,10 @@ class ConfigNotFound(SavethatError, FileNotFoundError):
             f"no configuration at {self.file}; write one with the line "
             "'local_path = \"${PROJECT_ROOT}/data_storage\"', or correct the path"
         )
+
+
+class Refused(SavethatError, RuntimeError):
+    """A command is not carried out; the message says why."""
 
 
 class ArgumentsError(SavethatError, ValueError):
