@@ -5,16 +5,19 @@ from __future__ import annotations
 import operator
 import os
 import warnings
+from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from ckpt._assign import Renamer, Report
+from ckpt._background import Snapshot, Writer
 from ckpt._collection import check_collection
 from ckpt._disk import make_folders, sync
 from ckpt._events import announce, held
 from ckpt._files import Naming
 from ckpt._folder import Folder
-from ckpt._io import load_var_collection, save_var_collection
+from ckpt._io import collect_arrays, load_var_collection, plain_meta, save_var_collection
+from ckpt._npz import check_arrays
 from ckpt._restored import Restored
 from ckpt._retention import Retention, Saved, ranked
 from ckpt.errors import (
@@ -37,6 +40,9 @@ class Checkpoint:
         keep_ckpts: How many checkpoints to keep, at least 1; or a :class:`ckpt.Retention`.
         makedir: Make the folder, and its parents, if it is not there.
         verbose: Print a line when something is restored, or nothing is there to restore.
+        background: Let :meth:`save` return once the values are copied, and write behind. At most
+            one write is under way; what goes wrong with it is raised by the next call of
+            :meth:`save`, :meth:`restore` or :meth:`wait`. At exit it is finished.
 
     Raises:
         InvalidOptionError: ``keep_ckpts`` is less than 1 (ValueError).
@@ -75,11 +81,15 @@ class Checkpoint:
         keep_ckpts: int | Retention,
         makedir: bool = True,  # noqa: FBT001, FBT002, RUF100 -- documented as positional
         verbose: bool = True,  # noqa: FBT001, FBT002, RUF100
+        *,
+        background: bool = False,
     ) -> None:
         self.logdir = os.fspath(logdir)
         self.keep_ckpts = keep_ckpts
         self.retention = _retention(keep_ckpts)
         self.verbose = verbose
+        self._writer = Writer() if background else None
+        self._snapshot = Snapshot()
         naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
         mine = cast("Any", self)
         # Files of other functions cannot be looked into.
@@ -134,8 +144,32 @@ class Checkpoint:
         """
         check_collection(vc)
         number = operator.index(idx)
-        options = {"metrics": metrics, "extra": extra, "portable": portable or None}
-        self._write(vc, number, {k: v for k, v in options.items() if v is not None})
+        given = {"metrics": metrics, "extra": extra, "portable": portable or None}
+        options = {k: v for k, v in given.items() if v is not None}
+        if self._writer is None:
+            self._write(vc, number, options)
+            return
+        self._writer.wait()  # it may still read the buffer
+        plain_meta(metrics, extra)  # what is wrong with these is said at once
+        arrays = collect_arrays(vc)
+        check_arrays(arrays)
+        copies, options = self._snapshot.take(arrays), deepcopy(options)
+        self._writer.start(lambda: self._write(copies, number, options))
+
+    def wait(self) -> None:
+        """Wait until what was saved in the background has reached the disk.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        if self._writer is not None:
+            self._writer.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
 
     def _write(self, vc: Any, number: int, options: Mapping[str, Any]) -> None:
         path = self._folder.path_of(number)
@@ -190,6 +224,7 @@ class Checkpoint:
                 whole, but of other variables.
         """
         check_collection(vc)
+        self.wait()
         given = {"renamer": rename, "only": only, "strict": strict and None, "cast": cast or None}
         options = {k: v for k, v in given.items() if v is not None}
         if idx is None:

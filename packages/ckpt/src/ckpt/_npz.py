@@ -75,6 +75,17 @@ def encode_names(names: Sequence[str]) -> Array:
     return np.array(names, dtype=None if names else "<U1").astype("<U", copy=False)
 
 
+def check_arrays(arrays: Mapping[str, Array]) -> None:
+    """Refuse what :func:`encode_npz` would refuse.
+
+    Raises:
+        UnsupportedValueError: A name or a dtype has no place in an npz file.
+    """
+    encode_names(list(arrays))
+    for item in arrays.items():
+        _prepare(*item)
+
+
 def _prepare(name: str, array: Array) -> tuple[bytes, Array]:
     try:
         stored = to_stored(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
@@ -40,6 +41,9 @@ def run_start(run: Run) -> None:
 
 @hookimpl
 def run_end(run: Run) -> None:
-    """List no more."""
+    """List no more, once what is saved in the background is there."""
+    background = sys.modules.get("ckpt._background")  # imported only if something was saved
+    if background is not None:
+        background.finish_all()
     for disconnect in _connections.pop(run.key, []):
         disconnect()
