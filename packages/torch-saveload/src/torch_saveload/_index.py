@@ -42,7 +42,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import FormatError
 
@@ -76,8 +76,7 @@ ITEM_SIZES = {
 """Bytes per element of each dtype that can be saved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
+class Blocks(NamedTuple):
     """How the bytes of one tensor were compressed."""
 
     shuffle: int
@@ -88,8 +87,7 @@ class Blocks:
     """Bytes of each block in the file, one after another."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorRecord:
+class TensorRecord(NamedTuple):
     """Where one tensor lies in the file, and what it is."""
 
     dtype: str

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections import OrderedDict
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from ._state import State
 
 _MACHINERY = {"logging", "threading", "_thread", "weakref", "_weakref"}
+_MEMBERS = {"_parameters", "_modules"}
+_COMMON = {dict, OrderedDict, bool, type(None), set}
 _ATOMS = (str, int, float, bool, bytes, complex, type(None), type)
 
 
@@ -68,8 +71,10 @@ class LazyBuild:
             return None  # leaves it as it is
         known = self._replaced.get(id(parameter))
         if known is None:
-            meta = torch.nn.Parameter(parameter.data.to("meta"), parameter.requires_grad)
-            vars(meta).update(vars(parameter))
+            data = torch.empty_like(parameter, device="meta", requires_grad=False)
+            meta = torch.nn.Parameter(data, parameter.requires_grad)
+            if parameter.__dict__:
+                vars(meta).update(vars(parameter))
             known = self._replaced[id(parameter)] = parameter, meta
             self._storages.append(parameter.untyped_storage())
         return known[1]
@@ -192,7 +197,10 @@ def _holds_other_meta(model: Module, own: set[int]) -> bool:
     todo: list[Any] = []
     for module in model.modules():
         seen.add(id(module))
-        todo += vars(module).values()
+        for name, value in vars(module).items():
+            # Nearly all of it is empty; submodules are on the list themselves.
+            if type(value) not in _COMMON or (value and name not in _MEMBERS):
+                todo.append(value)
     while todo:
         value = todo.pop()
         if isinstance(value, _ATOMS):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._capture import build, call, decode_config
 from ._lazy import LazyBuild, assign, wanted_dtype
 from ._match import Match, Selection, match
+from ._pause import gc_paused
 from ._places import local_copy
 from ._plain import Decoder, Undecodable
 from ._read import read
@@ -74,14 +75,15 @@ def load_new(
         StateMismatchError: Its tensors do not fit the model.
         UntrustedError: Reading it takes pickle.
     """
-    with local_copy(path) as file:
+    with local_copy(path) as file, gc_paused():
         stored = read(file, verify=verify, trust=trust)
     target = _class_for(cls, stored)
     settings = _settings(target)
     stored = _migrate(target, settings, stored)
     wanted = _selection(settings, strict, partial, include, rename, convert=True)
-    made = _new_lazily(target, stored, wanted, dtype, map_location)
-    model, found = made or _new(target, stored, wanted, dtype, map_location)
+    with gc_paused():
+        made = _new_lazily(target, stored, wanted, dtype, map_location)
+        model, found = made or _new(target, stored, wanted, dtype, map_location)
     _finish(model, settings, found, wanted)
     return model
 
@@ -122,7 +124,7 @@ def load_into(
         As for the class. Nothing of the model has changed then.
     """
     del map_location
-    with local_copy(path) as file:
+    with local_copy(path) as file, gc_paused():
         stored = read(file, verify=verify, trust=trust)
     settings = _settings(type(model))
     wanted = _selection(settings, strict, partial, include, rename, convert=dtype is not None)

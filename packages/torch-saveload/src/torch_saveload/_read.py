@@ -20,11 +20,15 @@ from ._zip import ZipReader
 from .errors import CorruptError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from torch import Tensor
 
     from ._bytes import Buffer
+
+
+_BATCH_BYTES = 4 << 20
 
 
 class ModelFile:
@@ -98,20 +102,34 @@ class ModelFile:
             if record.digest and (compressed or record.blocks is None)
         }
 
-        def is_damaged(item: tuple[str, TensorRecord]) -> bool:
-            name, record = item
+        def is_damaged(name: str, record: TensorRecord) -> bool:
             try:
                 return digest_bytes(self.raw(record, name)) != record.digest
             except CorruptError:
                 return True
 
-        items = list(unique.values())
+        def damaged(items: list[tuple[str, TensorRecord]]) -> list[str]:
+            return [name for name, record in items if is_damaged(name, record)]
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return [
-                item[0]
-                for item, bad in zip(items, pool.map(is_damaged, items), strict=False)
-                if bad
-            ]
+            found = pool.map(damaged, _batches(unique.values()))
+            return [name for names in found for name in names]
+
+
+def _batches(
+    items: Iterable[tuple[str, TensorRecord]],
+) -> Iterator[list[tuple[str, TensorRecord]]]:
+    """Yield tensors in groups that are worth a task each."""
+    batch: list[tuple[str, TensorRecord]] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += item[1].size
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def read(path: Path, *, verify: bool, trust: bool) -> Stored:

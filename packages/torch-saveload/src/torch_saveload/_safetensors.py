@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ._direct import Sink
+
 _DTYPES = {
     "bfloat16": "BF16",
     "bool": "BOOL",
@@ -55,11 +57,11 @@ _DIGEST = "torch_saveload.digest"
 _MAX_HEADER = 100_000_000
 
 
-def write_safetensors(file: BinaryIO, index: Index, tensors: Mapping[str, Tensor]) -> Index:
+def write_safetensors(file: Sink, index: Index, tensors: Mapping[str, Tensor]) -> Index:
     """Write a safetensors file.
 
     Args:
-        file: Opened for writing, at its beginning.
+        file: Where the bytes go, from the first on.
         index: All that is known, without the tensors.
         tensors: The tensors by name, on any device.
 
@@ -95,8 +97,7 @@ def write_safetensors(file: BinaryIO, index: Index, tensors: Mapping[str, Tensor
         dense = dense_on_cpu(unique[name].contiguous())
         file.write(tensor_bytes(dense.elements))
     placed = {
-        name: dataclasses.replace(record, offset=record.offset + start)
-        for name, record in records.items()
+        name: record._replace(offset=record.offset + start) for name, record in records.items()
     }
     return dataclasses.replace(
         index, tensors={name: placed[follows.get(name, name)] for name in tensors}

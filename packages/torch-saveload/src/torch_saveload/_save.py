@@ -11,6 +11,7 @@ from expcore import open_atomic, sweep
 
 from . import _events
 from ._capture import class_and_config, saveable_config
+from ._direct import fast_sink
 from ._index import Index
 from ._places import is_url, upload
 from ._plain import Encoder, Unencodable
@@ -74,12 +75,16 @@ def _save_to_file(
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):  # what killed writers left is in the way, but not ours to insist on
         sweep(path.parent)
-    with open_atomic(path, overwrite=overwrite) as file:
+    shrink = not safe and (settings.compress if compress is None else compress)
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    with (
+        open_atomic(path, overwrite=overwrite) as file,
+        fast_sink(file, 0 if shrink else size) as sink,
+    ):
         if safe:
-            write_safetensors(file, index, tensors)
+            write_safetensors(sink, index, tensors)
         else:
-            shrink = settings.compress if compress is None else compress
-            write_model(file, index, tensors, shrink=shrink)
+            write_model(sink, index, tensors, shrink=shrink)
 
 
 def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:

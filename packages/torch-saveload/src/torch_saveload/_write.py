@@ -6,7 +6,7 @@ The format is written down in :mod:`torch_saveload._index`.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expcore import digest_bytes
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ._direct import Sink
 
-def write_model(
-    file: BinaryIO, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool
-) -> Index:
+
+def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool) -> Index:
     """Write a model file.
 
     Args:
-        file: Opened for writing, at its beginning.
+        file: Where the bytes go, from the first on.
         index: All that is known, without the tensors.
         tensors: The tensors by name, on any device. Those that share memory are written once.
         shrink: Whether to compress.
@@ -58,7 +58,7 @@ def write_model(
             if record.size:
                 written[memory] = record
         grad = tensor.requires_grad if _is_parameter(tensor) else None
-        records[name] = record if record.grad is grad else dataclasses.replace(record, grad=grad)
+        records[name] = record if record.grad is grad else record._replace(grad=grad)
     index = dataclasses.replace(index, tensors=records)
     writer.add("data.pkl", pickle_of(index, keys))
     writer.add("byteorder", b"little")
@@ -123,8 +123,8 @@ def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: boo
     if shrink and (packed := compress(data, ITEM_SIZES[record.dtype])):
         blocks, pieces = packed
         offset = writer.add(member, *pieces)
-        return dataclasses.replace(record, offset=offset, size=sum(blocks.sizes), blocks=blocks)
-    return dataclasses.replace(record, offset=writer.add(member, data))
+        return record._replace(offset=offset, size=sum(blocks.sizes), blocks=blocks)
+    return record._replace(offset=writer.add(member, data))
 
 
 class Dense(NamedTuple):
@@ -151,9 +151,13 @@ def record_of(tensor: Tensor, dense: Dense, offset: int) -> TensorRecord:
 
 def dense_on_cpu(tensor: Tensor) -> Dense:
     """Return the elements of a tensor without gaps."""
-    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
-    shape, stride = tuple(tensor.shape), tuple(tensor.stride())
-    if tensor.is_contiguous() or not is_dense(shape, stride):
+    tensor = tensor.detach()
+    if not tensor.is_cpu or tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg().cpu()
+    shape, stride = tuple(tensor.shape), tensor.stride()
+    if tensor.is_contiguous():
+        return Dense(tensor, shape, contiguous_stride(shape))
+    if not is_dense(shape, stride):
         return Dense(tensor.contiguous(), shape, contiguous_stride(shape))
     # channels_last and the like: saved as they lie in memory, and back the same
     return Dense(tensor.as_strided((tensor.numel(),), (1,)), shape, stride)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._bytes import Buffer
+    from ._direct import Sink
 
 ALIGNMENT = 64
 _LIMIT = 0xFFFFFFFF
@@ -32,7 +33,7 @@ _UTF8 = 0x800
 class ZipWriter:
     """Write members one after another to a file opened for writing."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Sink) -> None:
         self._file = file
         self._at = 0
         self._directory: list[bytes] = []
