@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from savethat._state import RESULTS
+from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import expcore
@@ -43,11 +46,37 @@ def impatient(remote: expcore.Storage) -> expcore.Storage:
     return RetryingStorage(remote.inner, Retry(attempts=3, deadline_s=10))
 
 
-def upload_folder(folder: Path, remote: expcore.Storage, prefix: str) -> None:
-    """Upload a folder; what is there with the same contents stays as it is."""
-    from expcore import sync_up
+def upload_folder(
+    folder: Path,
+    remote: expcore.Storage,
+    prefix: str,
+    include: Callable[[str], bool] = lambda _: True,
+) -> None:
+    """Upload a folder; what is there with the same contents stays as it is.
 
-    sync_up(folder, remote, prefix)
+    A file whose name no storage would keep is warned about, and stays local.
+
+    Args:
+        folder: The folder.
+        remote: Where to.
+        prefix: The folder's key.
+        include: Whether a file takes part, by its path in the folder.
+    """
+    from expcore import InvalidKey, sync_up
+
+    refused: dict[str, str] = {}
+    while True:
+        try:
+            sync_up(folder, remote, prefix, include=lambda n: n not in refused and include(n))
+        except InvalidKey as error:
+            if error.key in refused:
+                raise
+            refused[error.key] = error.reason
+        else:
+            break
+    for name, reason in refused.items():
+        text = f"{name!r} of {prefix} is not uploaded: {reason}"
+        warnings.warn(text, NotSyncedWarning, stacklevel=3)
 
 
 def download_folder(remote: expcore.Storage, prefix: str, folder: Path) -> bool:

@@ -4,7 +4,8 @@ A run that the remote does not have all of is *pending*: its state says so, and 
 by its key in ``.savethat/pending`` of the local storage lets it be found without reading every
 state. ``python -m my_project sync`` and the next run upload what is pending.
 
-The state is uploaded first, which claims the key, and again after everything else.
+The state is uploaded first, which claims the key, and again after everything else; results come
+last but for it, so a remote copy that has them has the whole run.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
-from savethat._remote import impatient
-from savethat._state import GOING_ON, STATE, RunState, decode_state, read_state
+from savethat._remote import impatient, upload_folder
+from savethat._state import GOING_ON, RESULTS, STATE, RunState, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def push(storage: Storage, key: str, state: RunState | None = None) -> str:
     if state is None or remote is None:  # a run of a version without states
         storage.upload(key)
         return key
-    if _owner(remote, key) not in (state.id, None):
+    if not parts_of(key)[2] and _owner(remote, key) not in (state.id, None):
         new = claim(storage, f"{key}-2", state)
         for file in list(folder.iterdir()):
             os.replace(file, storage / new / file.name)  # noqa: PTH105
@@ -168,7 +169,8 @@ def push(storage: Storage, key: str, state: RunState | None = None) -> str:
         _unmark(storage, key)
         return push(storage, new, state)
     remote.write(f"{key}/{STATE}", state.encode())
-    storage.upload(key)
+    upload_folder(folder, remote, key, include=lambda name: name not in (RESULTS, STATE))
+    upload_folder(folder, remote, key, include=lambda name: name == RESULTS)
     synced = replace(state, pending_sync=False)
     remote.write(f"{key}/{STATE}", synced.encode())
     synced.write(folder)
