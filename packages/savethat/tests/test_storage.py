@@ -234,3 +234,62 @@ def test_results_that_others_could_have_written_are_not_unpickled(
     (storage / key).chmod(0o755)
     assert stat.S_IMODE((storage / key).stat().st_mode) == 0o755
     assert storage.load_results(key) == "a"
+
+
+def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    class Odd(Word):
+        def _run(self) -> str:
+            (self.output_dir / "deep").mkdir()
+            for name in ("aux.txt", "deep/bad\\name", "good.txt"):
+                (self.output_dir / name).write_text("x")
+            return "done"
+
+    node = savethat.create_node(Odd, storage=synced)
+    with pytest.warns(savethat.NotSyncedWarning) as caught:
+        node.run()
+
+    messages = sorted(str(warning.message) for warning in caught)
+    assert [message.partition(" is not uploaded")[0] for message in messages] == [
+        f"'aux.txt' of {node.key}",
+        f"'deep/bad\\\\name' of {node.key}",
+    ]
+    (found,) = elsewhere.find_runs()
+    assert found["run_completed"]
+    assert str(Path(node.key, "good.txt")) in [str(Path(file)) for file in found["run_files"]]
+
+
+def test_a_run_of_a_version_without_states_can_be_uploaded(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    folder = synced / "FitOLS_2022-05-01T10-00-00"
+    folder.mkdir(parents=True)
+    (folder / "args.json").write_text("{}")
+
+    synced.upload(folder.name)
+
+    assert [run["run_state"] for run in elsewhere.find_runs()] == ["failed"]
+
+
+def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from savethat import _sync
+
+    run(Word, elsewhere, "theirs", "final")
+    monkeypatch.setattr(_sync, "_claim_remotely", lambda *_: True)
+    monkeypatch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+    with pytest.warns(savethat.NotSyncedWarning, match="down"):
+        assert run(Word, synced, "mine", "final") == "final"
+    monkeypatch.undo()
+    assert _sync.pending(synced) == ["final"]
+
+    assert _sync.push_pending(synced) == ["final-2"]
+
+    assert _sync.pending(synced) == []
+    assert not (synced / "final").exists()
+    assert {r["run_key"]: r["word"] for r in elsewhere.find_runs()} == {
+        "final": "theirs",
+        "final-2": "mine",
+    }

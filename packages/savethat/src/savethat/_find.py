@@ -77,7 +77,7 @@ class Found:
     def files(self) -> list[str]:
         """Its files, relative to its folder, with slashes, sorted."""
         if self._names is None:
-            self._names = sorted(_files_below(f"{self.storage.storage_path}{os.sep}{self.key}"))
+            self._names = sorted(files_below(f"{self.storage.storage_path}{os.sep}{self.key}"))
         return self._names
 
     @property
@@ -158,11 +158,12 @@ def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) ->
             yield Found(storage, key, time)
 
 
-def _files_below(folder: str, prefix: str = "") -> Iterator[str]:
+def files_below(folder: str, prefix: str = "") -> Iterator[str]:
+    """The files below a folder, with slashes; not what is being written."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(entry.path, f"{prefix}{entry.name}/")
+                yield from files_below(entry.path, f"{prefix}{entry.name}/")
             elif not (entry.name[0] == "." and entry.name.endswith(".tmp")):
                 yield prefix + entry.name
 

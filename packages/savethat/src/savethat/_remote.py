@@ -63,20 +63,17 @@ def upload_folder(
         include: Whether a file takes part, by its path in the folder.
     """
     from expcore import InvalidKey, sync_up
+    from savethat._find import files_below
 
-    refused: dict[str, str] = {}
-    while True:
-        try:
-            sync_up(folder, remote, prefix, include=lambda n: n not in refused and include(n))
-        except InvalidKey as error:
-            if error.key in refused:
-                raise
-            refused[error.key] = error.reason
-        else:
-            break
-    for name, reason in refused.items():
-        text = f"{name!r} of {prefix} is not uploaded: {reason}"
-        warnings.warn(text, NotSyncedWarning, stacklevel=3)
+    try:
+        sync_up(folder, remote, prefix, include=include)
+    except InvalidKey:  # and nothing was sent
+        for name in filter(include, files_below(str(folder))):
+            try:
+                remote.upload(folder / name, f"{prefix}/{name}")
+            except InvalidKey as error:
+                text = f"{name!r} of {prefix} is not uploaded: {error.reason}"
+                warnings.warn(text, NotSyncedWarning, stacklevel=3)
 
 
 def download_folder(remote: expcore.Storage, prefix: str, folder: Path) -> bool:

@@ -44,7 +44,7 @@ def execute(node: Node[Any, T]) -> T:
     node.key = claim(node.storage, node.key, state)
     run = RunContext(key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=name)
     secrets = secrets_in(node.args)
-    sync = Sync(node.storage, run.key)
+    sync = Sync(node.storage, run.key, state)
     upload = sync.upload_settled if state.pending_sync else None
     background = Background(run.folder, state, upload)
     with termination() as request:

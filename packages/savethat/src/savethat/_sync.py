@@ -91,8 +91,9 @@ def _owner(remote: expcore.Storage | None, key: str) -> str | None:
 class Sync:
     """The uploads of one run."""
 
-    def __init__(self, storage: Storage, key: str) -> None:
-        self.storage, self.key = storage, key
+    def __init__(self, storage: Storage, key: str, state: RunState) -> None:
+        self.storage, self.key, self.id = storage, key, state.id
+        self._owned = False
         self._sent: dict[str, tuple[tuple[int, int], float]] = {}
         self._warned = False
 
@@ -102,15 +103,15 @@ class Sync:
         Args:
             over: Set when there is no time left.
         """
-        remote = None
         try:
-            for name, seen in _files(self.storage / self.key):
+            remote = self.storage.remote
+            if remote is None or not self._may_upload(impatient(remote)):
+                return
+            files = _files(self.storage / self.key)
+            for name, seen in sorted(files, key=lambda file: file[0] != STATE):
                 if over.is_set():
                     return
                 if self._is_due(name, seen):
-                    remote = remote or self.storage.remote
-                    if remote is None:
-                        return
                     impatient(remote).upload(self.storage / self.key / name, f"{self.key}/{name}")
                     self._sent[name] = seen, time.time()
         except Exception as error:  # tried again at the next heartbeat, and at the end
@@ -120,8 +121,15 @@ class Sync:
 
                 logger.warning("{} is not uploaded yet: {}", self.key, error)
 
+    def _may_upload(self, remote: expcore.Storage) -> bool:
+        """Whether no other run has the key there; if one has, :func:`push` finds another name."""
+        self._owned = self._owned or _owner(remote, self.key) in (self.id, None)
+        return self._owned
+
     def _is_due(self, name: str, seen: tuple[int, int]) -> bool:
         now = time.time()
+        if name == RESULTS:  # it comes last, when all else is there
+            return False
         if name not in self._sent:
             return name == STATE or now - seen[1] / 1e9 > SETTLED_S
         sent, when = self._sent[name]
@@ -161,7 +169,7 @@ def push(storage: Storage, key: str, state: RunState | None = None) -> str:
     if state is None or remote is None:  # a run of a version without states
         storage.upload(key)
         return key
-    if not parts_of(key)[2] and _owner(remote, key) not in (state.id, None):
+    if _owner(remote, key) not in (state.id, None):
         new = claim(storage, f"{key}-2", state)
         for file in list(folder.iterdir()):
             os.replace(file, storage / new / file.name)  # noqa: PTH105
