@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,8 +90,7 @@ class B2Server:
         self.numbers = itertools.count(1)
         self.clock = itertools.count(int(time.time() * 1000))
         self.folder = Path(tempfile.mkdtemp(prefix="b2-server-"))
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = Service(("127.0.0.1", 0), Handler)
         self.http.b2 = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         self.create_bucket("bucket")
@@ -137,6 +137,19 @@ class B2Server:
 
     def path(self, file_id: str, part: int = 0) -> Path:
         return self.folder / f"{file_id}.{part}"
+
+    def pieces(self, version: Version, start: int, stop: int) -> Iterator[bytes]:
+        """Yield a range of a file, which may lie in several parts."""
+        for path in [self.path(version.id, part) for part in sorted(version.parts) or [0]]:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                file.seek(min(start, size))
+                while start < min(stop, size) and (
+                    piece := file.read(min(MEBIBYTE, stop - start))
+                ):
+                    start += len(piece)
+                    yield piece
+            start, stop = max(0, start - size), stop - size
 
     def new_version(self, bucket: str, name: str, action: str, **more: Any) -> Version:
         with self.lock:
@@ -230,11 +243,6 @@ class B2Server:
         told = ask["partSha1Array"]
         if [version.parts.get(i + 1, (0, ""))[1] for i in range(len(told))] != told:
             raise Refusal(400, "part_sha1_mismatch")
-        with self.path(version.id).open("wb") as whole:
-            for i in range(len(told)):
-                with self.path(version.id, i + 1).open("rb") as part:
-                    shutil.copyfileobj(part, whole, MEBIBYTE)
-                self.path(version.id, i + 1).unlink()
         with self.lock:
             version.action, version.time = "upload", next(self.clock)
             version.size = sum(size for size, _ in version.parts.values())
@@ -290,7 +298,8 @@ class B2Server:
         source = self.get(ask["sourceFileId"])
         bucket = ask.get("destinationBucketId") or source.bucket
         copy = self.new_version(bucket, ask["fileName"], "start", info=source.info)
-        shutil.copyfile(self.path(source.id), self.path(copy.id))
+        with self.path(copy.id).open("wb") as file:
+            file.writelines(self.pieces(source, 0, source.size))
         copy.size, copy.sha1, copy.action = source.size, source.sha1, "upload"
         return self.file_reply(copy)
 
@@ -364,6 +373,14 @@ def readable(value: Any) -> Any:
     return {"isClientAuthorizedToRead": True, "value": value}
 
 
+class Service(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that went away."""
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -413,7 +430,7 @@ class Handler(BaseHTTPRequestHandler):
                 ask = json.loads(self.read_body() or b"{}")
                 self.reply(200, getattr(self.b2, operation)(ask))
             else:
-                raise Refusal(400, "bad_request", f"unknown operation {operation}")
+                raise Refusal(400, "bad_request", f"unknown operation {operation}")  # noqa: TRY301
         except Refusal as refusal:
             self.refuse(refusal)
         except (Hangup, ConnectionError):
@@ -482,8 +499,16 @@ class Handler(BaseHTTPRequestHandler):
                 if name.lower().startswith("x-bz-info-")
             }
             name = unquote(self.headers["X-Bz-File-Name"])
-            version = self.b2.new_version(target, name, "start", size=size, sha1=sha1.hexdigest(),
-                                          info=info, content_type=self.headers["Content-Type"])  # fmt: skip
+            kind = self.headers["Content-Type"]
+            version = self.b2.new_version(
+                target,
+                name,
+                "start",
+                size=size,
+                sha1=sha1.hexdigest(),
+                info=info,
+                content_type=kind,
+            )
             temporary.rename(self.b2.path(version.id))
             version.action = "upload"
             reply = self.b2.file_reply(version)
@@ -512,19 +537,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        with self.b2.path(version.id).open("rb") as file:
-            file.seek(start)
-            left = stop - start
-            while left:
-                piece = file.read(min(left, MEBIBYTE))
-                if self.fault and self.fault.what == "corrupt":
-                    piece = bytes([piece[0] ^ 1]) + piece[1:]
-                if self.fault and self.fault.what == "drop":
-                    self.wfile.write(piece[: len(piece) // 2])
-                    self.wfile.flush()
-                    raise Hangup
-                self.wfile.write(piece)
-                left -= len(piece)
+        for piece in self.b2.pieces(version, start, stop):
+            if self.fault and self.fault.what == "corrupt":
+                piece = bytes([piece[0] ^ 1]) + piece[1:]
+            if self.fault and self.fault.what == "drop":
+                self.wfile.write(piece[: len(piece) // 2])
+                self.wfile.flush()
+                raise Hangup
+            self.wfile.write(piece)
 
     def refuse(self, refusal: Refusal) -> None:
         # An early answer would meet a client that is still sending.

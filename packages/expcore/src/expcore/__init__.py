@@ -10,6 +10,7 @@ from expcore._progress import progress_bar
 from expcore._resolve import register
 from expcore._signal import Signal, SignalWarning
 from expcore._storage import Prefix, Stat, Storage
+from expcore._sync import SyncReport, sync_down, sync_up
 from expcore.errors import (
     AccessDenied,
     ExpcoreError,
@@ -20,6 +21,7 @@ from expcore.errors import (
     MissingExtraError,
     QuotaExceeded,
     StorageUnavailable,
+    SyncIncomplete,
     UndigestableError,
     UnknownSchemeError,
 )
@@ -43,6 +45,8 @@ __all__ = [
     "Stat",
     "Storage",
     "StorageUnavailable",
+    "SyncIncomplete",
+    "SyncReport",
     "UndigestableError",
     "UnknownSchemeError",
     "digest",
@@ -54,5 +58,7 @@ __all__ = [
     "progress_bar",
     "register",
     "sweep",
+    "sync_down",
+    "sync_up",
     "write_file",
 ]

@@ -28,8 +28,9 @@ from expcore._b2_errors import translated
 from expcore._credentials import B2Key
 from expcore._digest import digest_bytes, digest_file
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range
+from expcore._storage import Prefix, Stat, Storage, check_range, read_all
 from expcore.errors import (
+    IntegrityError,
     InvalidKey,
     KeyExists,
     KeyNotFound,
@@ -47,6 +48,10 @@ CLAIMS = ".expcore-claims/"
 CLAIM_LIFE_S = 3600.0
 CLAIM_WAIT_S = 60.0
 TIMEOUT_S = 60.0
+CONNECTIONS = 64
+OWN_ALGORITHM = "xxh3_128"
+DIGEST_INFO = "expcore_digest"
+"""The file info in which a file sent in parts has its digest."""
 
 
 class B2Storage(Storage):
@@ -137,8 +142,16 @@ class B2Storage(Storage):
         name = self._name(key)
         with self._translated(f"download {key!r}", key):
             download = self._connect().download_file_by_name(name)
+            expected = self._stat(key, download.download_version).digest
             with open_atomic(path) as file:
                 download.save(file, allow_seeking=True)  # compares size and SHA-1
+                if expected is not None and expected.startswith(OWN_ALGORITHM):
+                    file.flush()
+                    found = digest_file(file.name)
+                    if found != expected:
+                        raise IntegrityError(
+                            self.url, f"download {key!r}", f"{found} arrived of {expected}"
+                        )
 
     def _name(self, key: str) -> str:
         name = self.prefix + check_key(key)
@@ -165,6 +178,9 @@ class B2Storage(Storage):
         http.TIMEOUT = http.TIMEOUT_FOR_UPLOAD = TIMEOUT_S
         # One attempt: what comes next is decided in one place, expcore._retry.
         once: Callable[..., Any] = http._translate_and_retry
+        for scheme in ("http://", "https://"):
+            adapter = type(http.session.get_adapter(scheme))(pool_maxsize=CONNECTIONS)
+            http.session.mount(scheme, adapter)
         http._translate_and_retry = lambda function, _tries, params=None: once(function, 1, params)
         api.authorize_account(self._key.key_id, self._key.key, realm=self._realm)
         return api.get_bucket_by_name(self.bucket)
@@ -191,12 +207,31 @@ class B2Storage(Storage):
         options: dict[str, Any] = {"content_type": "application/octet-stream"}
         with self._translated(action):
             bucket = self._connect()
-            if not isinstance(data, Path):
-                return bucket.upload_bytes(bytes(data), name, **options)
-            if data.stat().st_size >= bucket.api.account_info.get_recommended_part_size():
-                # A file sent in parts has a digest only if it is told one.
-                options["sha1_sum"] = digest_file(data, algorithm="sha1").partition(":")[2]
-            return bucket.upload_local_file(str(data), name, **options)
+            size = data.stat().st_size if isinstance(data, Path) else memoryview(data).nbytes
+            if size < bucket.api.account_info.get_recommended_part_size():
+                return self._upload_small(bucket, name, read_all(data))
+            # B2 has no digest of a file sent in parts, unless it is told one before: SHA-1
+            # would take as long as sending.
+            if isinstance(data, Path):
+                options["file_info"] = {DIGEST_INFO: digest_file(data)}
+                return bucket.upload_local_file(str(data), name, **options)
+            options["file_info"] = {DIGEST_INFO: digest_bytes(data)}
+            return bucket.upload_bytes(bytes(data), name, **options)
+
+    def _upload_small(self, bucket: Any, name: str, value: bytes) -> Any:
+        # One request by the session: b2sdk's upload queue is shorter than the number of
+        # transfers that make up for a slow line, and tries again without waiting.
+        api = bucket.api
+        sha1 = digest_bytes(value, algorithm="sha1").partition(":")[2]
+        kind = "application/octet-stream"
+        try:
+            reply = api.session.upload_file(
+                bucket.id_, name, len(value), kind, sha1, {}, io.BytesIO(value)
+            )
+        except Exception:
+            api.account_info.clear_bucket_upload_data(bucket.id_)
+            raise
+        return api.file_version_factory.from_api_response(reply)
 
     def _list(self, prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
         start: str | None = self.prefix + prefix
@@ -296,6 +331,8 @@ class _Body(io.RawIOBase):
 
 def _sha1(content_sha1: str | None, file_info: dict[str, str]) -> str | None:
     """Return the digest that B2 keeps; large files have one if they were told it."""
+    if own := file_info.get(DIGEST_INFO):
+        return own
     found = file_info.get("large_file_sha1") or content_sha1
     return None if found in {None, "none"} else f"sha1:{found.removeprefix('unverified:')}"  # type: ignore[union-attr]
 

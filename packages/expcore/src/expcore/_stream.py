@@ -152,9 +152,9 @@ class _Writer:
     def _set_direct(self, *, on: bool) -> bool:
         """Switch direct writes; return whether they are as wanted."""
         if on != self.direct and fcntl is not None:
-            flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
-            flags = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
             try:
+                flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
+                flags = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
                 fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags)
             except OSError:
                 self.can_be_direct = False

@@ -11,6 +11,7 @@
     ├── AccessDenied         PermissionError         credentials missing, wrong or too weak
     ├── IntegrityError       ValueError              bytes are not those that were promised
     ├── QuotaExceeded        OSError                 the store is full or capped
+    ├── SyncIncomplete       RuntimeError            some files of a folder did not arrive
     ├── MissingExtraError    ImportError             an optional dependency is not installed
     └── UnknownSchemeError   ValueError              no backend for a URL
 
@@ -23,7 +24,7 @@ import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class ExpcoreError(Exception):
@@ -186,6 +187,25 @@ class QuotaExceeded(_StorageTrouble, OSError):
 
     number = errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC
     remedy = "free some space or raise the cap"
+
+
+class SyncIncomplete(ExpcoreError, RuntimeError):
+    """Some files could not be transferred; all others were.
+
+    Attributes:
+        failed: The error by key.
+        report: The :class:`~expcore.SyncReport` of what was done.
+    """
+
+    def __init__(self, failed: Mapping[str, Exception], report: object) -> None:
+        super().__init__(dict(failed), report)
+        self.failed, self.report = dict(failed), report
+        self._fields = self.failed, report
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"{key}: {error}" for key, error in [*self.failed.items()][:3])
+        more = f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""  # noqa: PLR2004
+        return f"{len(self.failed)} files were not transferred, try again: {shown}{more}"
 
 
 class MissingExtraError(ExpcoreError, ImportError):

@@ -1,0 +1,261 @@
+"""A folder ↔ a prefix: send what differs, several files at once, and check what arrived.
+
+A file differs if its size does, or its digest; where a storage keeps no digests, if it is
+older than the file it would be replaced by. The remote side costs one listing.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expcore._atomic import make_folders
+from expcore._digest import digest_file
+from expcore._digest_cache import DigestCache, identity
+from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._local import LocalStorage
+from expcore._storage import Stat
+from expcore.errors import IntegrityError, InvalidKey, SyncIncomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from expcore._storage import Storage
+
+WORKERS = 48
+UNSTEADY_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a synchronization did."""
+
+    sent: tuple[str, ...]
+    """Keys that were transferred."""
+    same: tuple[str, ...]
+    """Keys that were the same on both sides."""
+    deleted: tuple[str, ...]
+    """Keys that were deleted at the target, as asked."""
+    bytes_sent: int
+
+
+def sync_up(
+    folder: str | os.PathLike[str],
+    storage: Storage,
+    prefix: str = "",
+    *,
+    include: Callable[[str], bool] | None = None,
+    delete: bool = False,
+    workers: int = WORKERS,
+    progress: Callable[[int], object] | None = None,
+    cache: DigestCache | None = None,
+) -> SyncReport:
+    """Make what is stored below a prefix the same as what is in a folder.
+
+    Symbolic links are left out. A file that changes while it is sent is sent again.
+
+    Args:
+        folder: Its files, and those in its folders, are sent.
+        storage: Where to.
+        prefix: Put before each file's relative path, as a folder: ``runs/1`` and ``runs/1/``
+            mean the same.
+        include: Given a relative path with slashes, says whether it takes part.
+        delete: Also delete keys below the prefix that have no file. Otherwise nothing is.
+        workers: Transfers at the same time.
+        progress: Called with the bytes of each file that is done, from several threads.
+        cache: Where digests are remembered; in the user's cache folder if None.
+
+    Raises:
+        InvalidKey: A file's name cannot be a key; nothing was sent.
+        SyncIncomplete: Some files could not be sent; all others were.
+    """
+    root = Path(folder)
+    local = {key: path for key, path in sorted(_scan(root)) if include is None or include(key)}
+    remote = _listing(storage, prefix, include)
+    digests = DigestCache() if cache is None else cache
+
+    def is_same(key: str) -> bool:
+        return key in remote and _is_same(local[key], remote[key], storage, digests, up=True)
+
+    def send(key: str) -> int:
+        return _send(local[key], storage, _folder(prefix) + key)
+
+    def remove(key: str) -> None:
+        storage.delete(_folder(prefix) + key)
+
+    extra = sorted(remote.keys() - local.keys()) if delete else []
+    pool = _Pool(workers, progress, digests)
+    return pool.run(sorted(local), is_same, send, extra, remove)
+
+
+def sync_down(
+    storage: Storage,
+    prefix: str,
+    folder: str | os.PathLike[str],
+    *,
+    include: Callable[[str], bool] | None = None,
+    delete: bool = False,
+    workers: int = WORKERS,
+    progress: Callable[[int], object] | None = None,
+    cache: DigestCache | None = None,
+) -> SyncReport:
+    """Make a folder the same as what is stored below a prefix.
+
+    Each file lands as a whole, after its digest was checked. Nothing is written through a
+    symbolic link.
+
+    Args:
+        storage: Where from.
+        prefix: See :func:`sync_up`.
+        folder: Where to; it is made if need be.
+        include: Given a key without the prefix, says whether it takes part.
+        delete: Also delete files that have no key. Otherwise nothing is.
+        workers: Transfers at the same time.
+        progress: Called with the bytes of each file that is done, from several threads.
+        cache: Where digests are remembered; in the user's cache folder if None.
+
+    Raises:
+        InvalidKey: The storage lists a name that cannot be a key; nothing was fetched.
+        SyncIncomplete: Some files could not be fetched; all others were.
+    """
+    root = Path(folder)
+    remote = _listing(storage, prefix, include)
+    digests = DigestCache() if cache is None else cache
+
+    def is_same(key: str) -> bool:
+        path = root / key
+        if path.is_symlink() or not path.is_file():
+            return False
+        return _is_same(path, remote[key], storage, digests, up=False)
+
+    def fetch(key: str) -> int:
+        path = root / key
+        _make_parents(root, path)
+        storage.download(_folder(prefix) + key, path)
+        return remote[key].size
+
+    def remove(key: str) -> None:
+        (root / key).unlink(missing_ok=True)
+
+    found = (
+        {key for key, _ in _scan(root) if include is None or include(key)}
+        if delete
+        else set[str]()
+    )
+    extra = sorted(found - remote.keys())
+    pool = _Pool(workers, progress, digests)
+    return pool.run(sorted(remote), is_same, fetch, extra, remove)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Several transfers at the same time; each is alone in its failure."""
+
+    workers: int
+    progress: Callable[[int], object] | None
+    digests: DigestCache
+
+    def run(
+        self,
+        keys: list[str],
+        is_same: Callable[[str], bool],
+        transfer: Callable[[str], int],
+        extra: list[str],
+        remove: Callable[[str], None],
+    ) -> SyncReport:
+        def work(key: str) -> int | Exception | None:
+            try:
+                size = None if is_same(key) else transfer(key)
+            except Exception as error:
+                return error
+            if size is not None and self.progress is not None:
+                self.progress(size)
+            return size
+
+        from concurrent.futures import ThreadPoolExecutor  # imports logging
+
+        try:
+            with ThreadPoolExecutor(max(1, self.workers), "expcore-sync") as pool:
+                done = dict(zip(keys, pool.map(work, keys), strict=True))
+                failed = {key: end for key, end in done.items() if isinstance(end, Exception)}
+                # What is left over may be all there is of a file that did not arrive.
+                deleted = () if failed else tuple(extra)
+                list(pool.map(remove, deleted))
+        finally:
+            self.digests.close()
+        sent = {key: size for key, size in done.items() if isinstance(size, int)}
+        same = tuple(key for key, end in done.items() if end is None)
+        report = SyncReport(tuple(sent), same, deleted, sum(sent.values()))
+        if failed:
+            raise SyncIncomplete(failed, report) from next(iter(failed.values()))
+        return report
+
+
+def _send(path: Path, storage: Storage, key: str) -> int:
+    """Send a file as it is at one moment; one that does not hold still is reported."""
+    for _ in range(UNSTEADY_ATTEMPTS):
+        before = path.stat()
+        stat = storage.upload(path, key)
+        if identity(path.stat()) == identity(before):
+            if stat.size != before.st_size:
+                told = f"{stat.size} bytes arrived of {before.st_size}"
+                raise IntegrityError(storage.url, f"write {key!r}", told)
+            return stat.size
+    raise IntegrityError(storage.url, f"write {key!r}", f"{path} kept changing while it was read")
+
+
+def _is_same(path: Path, stat: Stat, storage: Storage, digests: DigestCache, *, up: bool) -> bool:
+    local = path.stat()
+    if local.st_size != stat.size:
+        return False
+    remote_digest = stat.digest
+    if remote_digest is None and isinstance(storage, LocalStorage):
+        remote_digest = digest_file(storage.path(stat.key))
+    if remote_digest is not None:
+        return digests.digest(path, remote_digest.partition(":")[0]) == remote_digest
+    source, target = (local.st_mtime, stat.mtime) if up else (stat.mtime, local.st_mtime)
+    return source <= target
+
+
+def _scan(folder: Path, parent: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder with their keys; neither links nor what is being written."""
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _scan(Path(entry.path), f"{parent}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False) and not TEMPORARY.fullmatch(entry.name):
+                # Some systems store names decomposed; keys are composed.
+                key = unicodedata.normalize("NFC", f"{parent}{entry.name}")
+                yield check_key(key), Path(entry.path)
+
+
+def _listing(
+    storage: Storage, prefix: str, include: Callable[[str], bool] | None
+) -> Mapping[str, Stat]:
+    start = _folder(prefix)
+    found = {
+        check_key(stat.key.removeprefix(start)): stat
+        for stat in storage.list(start)
+        if isinstance(stat, Stat)
+    }
+    return {key: stat for key, stat in found.items() if include is None or include(key)}
+
+
+def _folder(prefix: str) -> str:
+    prefix = prefix.removesuffix("/")
+    return check_prefix(f"{prefix}/") if prefix else ""
+
+
+def _make_parents(root: Path, path: Path) -> None:
+    make_folders(path.parent)
+    for parent in path.relative_to(root).parents[:-1]:
+        if (root / parent).is_symlink():
+            name = path.relative_to(root).as_posix()
+            raise InvalidKey(name, f"{root / parent} is a symbolic link, and none is followed")

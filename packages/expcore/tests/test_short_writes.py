@@ -1,0 +1,27 @@
+"""A system that writes less than it was given is asked again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from expcore import write_file
+from expcore._stream import STAGE_BYTES
+
+
+@pytest.mark.parametrize("limit", [1, 4096, 5000, 1 << 20])
+def test_short_writes_are_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    size = 2000 if limit == 1 else 2 * STAGE_BYTES + 12_345
+    data = os.urandom(size)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, view: real(fd, memoryview(view)[:limit]))
+
+    write_file(tmp_path / "a", data)
+    write_file(tmp_path / "b", (data[i : i + 700_001] for i in range(0, size, 700_001)))
+
+    assert (tmp_path / "a").read_bytes() == data
+    assert (tmp_path / "b").read_bytes() == data
