@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KEY_LENGTH = 16
 _CODE, _DIGEST = "code", "digest"
+_THREADS = 4
 
 
 def cache_folder() -> Path:
@@ -99,8 +100,7 @@ def _unpack_aside(archive: zipfile.ZipFile, key: str, digest: str) -> None:
     try:
         code = aside / _CODE
         code.mkdir()
-        for member in archive.infolist():
-            _extract(archive, member, code)
+        _extract_all(archive, code)
         (aside / _DIGEST).write_text(digest, "ascii")
         try:
             aside.rename(cache / key)
@@ -113,12 +113,26 @@ def _unpack_aside(archive: zipfile.ZipFile, key: str, digest: str) -> None:
             shutil.rmtree(aside, onerror=_make_writable)
 
 
+def _extract_all(archive: zipfile.ZipFile, code: Path) -> None:
+    """Write the members; several threads, since making a file is mostly waiting."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    names = {member.filename.rstrip("/") for member in archive.infolist() if member.is_dir()}
+    names |= {member.filename.rpartition("/")[0] for member in members}
+    for name in sorted(names):
+        (code / name).mkdir(parents=True, exist_ok=True)
+
+    def extract(start: int) -> None:
+        for member in members[start::_THREADS]:
+            _extract(archive, member, code)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(extract, range(_THREADS)))  # the list raises what a thread raised
+
+
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, code: Path) -> None:
-    target = code.joinpath(*member.filename.rstrip("/").split("/"))
-    if member.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = code / member.filename
     with archive.open(member) as source, target.open("xb") as file:
         while chunk := source.read(1 << 20):
             file.write(chunk)

@@ -84,10 +84,10 @@ class GitIgnore:
         self._files = {name.rstrip("/") for name in listed}
         self._folders: set[str] = set()
         for name in listed:
-            folder = name.rpartition("/")[0]
-            while folder and folder not in self._folders:
-                self._folders.add(folder)
-                folder = folder.rpartition("/")[0]
+            parent = name.rpartition("/")[0]
+            while parent and parent not in self._folders:
+                self._folders.add(parent)
+                parent = parent.rpartition("/")[0]
         self._own = PatternIgnore((".codesaveignore",))
 
     def enter(self, folder: Path, relative: str) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from codesave._cache import KEY_LENGTH
 from codesave._frames import caller_or_none
 from codesave._installed import is_installed, is_installed_file
-from codesave._worlds import NAMESPACE, World, world_of
+from codesave._worlds import NAMESPACE, World, running_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,36 +82,32 @@ def _redirecting(original: Callable[..., Any]) -> Callable[..., Any]:
             if importer == _PROBE:
                 _seen.probed = True
             return original(name, globals, locals, fromlist, level)
-        world = world_of(importer[_KEY])
-        if level:
-            _refuse_beyond_top(importer, globals or {}, level)
-        elif (full_name := _translate(world, name)) != name:
-            with _PlainNames(world):
-                found = original(full_name, globals, locals, fromlist, 0)
-            return found if fromlist else sys.modules[world.full_name(name.partition(".")[0])]
-        with _PlainNames(world):
-            return original(name, globals, locals, fromlist, level)
+        world = running_world(importer[_KEY])
+        full_name = name if level else _translate(world, name)
+        try:
+            if level:
+                _refuse_beyond_top(importer, globals or {}, level)
+            found = original(full_name, globals, locals, fromlist, level)
+        except ImportError as error:
+            _use_plain_names(error, world)
+            raise
+        if full_name == name or fromlist:
+            return found
+        return sys.modules[world.full_name(name.partition(".")[0])]
 
     return __import__
 
 
-class _PlainNames:
-    """Let a failing import tell the module's name as the codebase knows it.
+def _use_plain_names(error: ImportError, world: World) -> None:
+    """Let a failed import tell the module's name as the codebase knows it.
 
     Code may compare it: ``except ModuleNotFoundError as error: if error.name == "src.extra"``.
     """
-
-    def __init__(self, world: World) -> None:
-        self._prefix = world.name + "."
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, ImportError) and (error.name or "").startswith(self._prefix):
-            error.name = (error.name or "").removeprefix(self._prefix)
-            error.msg = str(error.msg).replace(self._prefix, "")
-            error.args = (error.msg,)
+    prefix = world.name + "."
+    if (error.name or "").startswith(prefix):
+        error.name = (error.name or "").removeprefix(prefix)
+        error.msg = str(error.msg).replace(prefix, "")
+        error.args = (error.msg,)
 
 
 def _refuse_beyond_top(importer: str, namespace: Mapping[str, Any], level: int) -> None:
@@ -142,7 +138,7 @@ def calling_world(frame: FrameType | None) -> World | None:
     """The world whose code runs in the frame, or None for all other code."""
     name = _caller_name(frame)
     if isinstance(name, str) and name.startswith(_PREFIX):
-        return world_of(name[_KEY])
+        return running_world(name[_KEY])
     return None
 
 
@@ -224,8 +220,11 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
             args = (*args[:package], _translate(world, args[package]), *args[package + 1 :])
         elif isinstance(kwargs.get("package"), str):
             kwargs["package"] = _translate(world, kwargs["package"])
-        with _PlainNames(world):
+        try:
             return original(*args, **kwargs)
+        except ImportError as error:
+            _use_plain_names(error, world)
+            raise
 
     setattr(module, function, wrapper)
 

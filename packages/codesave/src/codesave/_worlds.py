@@ -137,6 +137,11 @@ def open_world(zip_path: Path, digest: str | None, limits: Limits = DEFAULT_LIMI
     return _world(key_of(found), code)
 
 
+def running_world(key: str) -> World:
+    """The world of code that is running; :func:`world_of` without a look at the disk."""
+    return _worlds.get(key) or world_of(key)
+
+
 def world_of(key: str) -> World:
     """The world of a codebase that was unpacked before, maybe by another process.
 
