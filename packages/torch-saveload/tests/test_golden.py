@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from torch_saveload import save_load
+from torch_saveload._inspect import verify
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -72,6 +73,11 @@ def test_a_golden_file_loads(name):
     assert [p.requires_grad for p in loaded.parameters()] == [
         p.requires_grad for p in expected.parameters()
     ]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("*.pth")))
+def test_what_torch_reads_of_a_golden_file_can_be_written_again(name):
+    assert list(verify(GOLDEN / name))
 
 
 def test_golden_files_are_there():

@@ -168,6 +168,19 @@ def unsaved_parameter(self):
     self.register_load_state_dict_pre_hook(lambda *_: None)
 
 
+def state_made_by_a_hook(self):
+    self.w = nn.Parameter(torch.randn(3))
+
+    def double(_, state, prefix, __):
+        state[f"{prefix}w"] = state[f"{prefix}w"] * 2
+
+    def halve(state, prefix, *_):
+        state[f"{prefix}w"] = state[f"{prefix}w"] / 2
+
+    self._register_state_dict_hook(double)
+    self._register_load_state_dict_pre_hook(halve)
+
+
 def lazy_layer(self):
     self.fc = nn.LazyLinear(2)
     self.fc(torch.ones(1, 3))
@@ -178,7 +191,7 @@ ORDINARY = [
     computes_attribute, closes_over, binds_partial, hides_in_slots, sets_data, shares_a_constant,
     old_weight_norm,
 ]  # fmt: skip
-EITHER = [parametrized, lazy_layer]
+EITHER = [parametrized, lazy_layer, state_made_by_a_hook]
 
 
 def load_and_compare(init):

@@ -315,6 +315,21 @@ def test_a_rotten_bit_is_noticed_and_verify_false_lets_it_in():
     Net.load("net.pth", verify=False)
 
 
+def test_a_rotten_compressed_tensor_changes_nothing():
+    Net = net()
+    model = Net(300)
+    model.save("net.pth", compress=True)
+    data = bytearray(Path("net.pth").read_bytes())
+    at = data.index(b"data/3")  # the last tensors; those before it are sound
+    data[at + 150] ^= 1
+    Path("net.pth").write_bytes(data)
+    other = Net(300)
+    before = values(other)
+    with pytest.raises(CorruptError):
+        other.load("net.pth")
+    assert equal(values(other), before)
+
+
 def test_a_missing_file_is_a_file_not_found_error():
     with pytest.raises(FileNotFoundError):
         net().load("none.pth")

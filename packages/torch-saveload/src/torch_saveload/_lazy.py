@@ -88,7 +88,7 @@ class LazyBuild:
         if any(_use_count(storage) > alone for storage in storages):
             return False
         own = {id(parameter) for parameter in model.parameters()}
-        return not _holds_other_meta(model, own) and _loads_plainly(model)
+        return not _holds_other_meta(model, own)
 
 
 def assign(
@@ -113,7 +113,9 @@ def assign(
     import torch
 
     wanted = {id(state.tensors[name]) for name in found.tensors}
-    if any(id(parameter) not in wanted for parameter in model.parameters()):
+    if not loads_plainly(model, state) or any(
+        id(parameter) not in wanted for parameter in model.parameters()
+    ):
         return False
     done: set[int] = set()
     places: set[object] = set()
@@ -172,13 +174,16 @@ def _use_count_alone() -> int:
     return _use_count(storage)
 
 
-def _loads_plainly(model: Module) -> bool:
-    """Tell whether every module takes its state as it is."""
+def loads_plainly(model: Module, state: State) -> bool:
+    """Tell whether filling its parameters and buffers is all there is to loading a model."""
     from torch import nn
     from torch.nn.modules.batchnorm import _NormBase
 
     plain = (nn.Module._load_from_state_dict, _NormBase._load_from_state_dict)
-    if type(model).load_state_dict is not nn.Module.load_state_dict:
+    own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    if type(model).load_state_dict is not nn.Module.load_state_dict or any(
+        id(tensor) not in own for tensor in state.tensors.values()
+    ):
         return False
     return all(
         type(module)._load_from_state_dict in plain

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ._capture import build, call, decode_config
-from ._lazy import LazyBuild, assign, wanted_dtype
+from ._lazy import LazyBuild, assign, loads_plainly, wanted_dtype
 from ._match import Match, Selection, match
 from ._pause import gc_paused
 from ._places import local_copy
@@ -112,8 +112,7 @@ def load_into(
         include: Patterns of the names to load, like ``"encoder.*"``.
         rename: Names, or beginnings of names up to a dot, in the file -> in the model.
         map_location: Accepted for symmetry with the class; the model stays where it is.
-        dtype: Allows a file of other dtypes: values are converted to those of the model, which
-            must be this one for floating-point parameters.
+        dtype: Allows a file of other dtypes; values are converted to those of the model.
         verify: Compare each tensor with the digest it was saved with.
         trust: Allow pickle for files that this package did not write. It can run any code.
 
@@ -314,6 +313,16 @@ def _retie(model: Module, state: State, stored: Stored, found: Match, wanted: Se
 
 def _fill(model: Module, state: State, stored: Stored, found: Match) -> None:
     """Copy values into a model that they are known to fit."""
+    import torch
+
+    if not found.values and loads_plainly(model, state):
+        # What load_state_dict comes to then, without a dictionary for each module. All is read
+        # first: a compressed tensor is only now seen to be damaged.
+        read_first = [(state.tensors[name], there.get()) for name, there in found.tensors.items()]
+        with torch.no_grad():
+            for here, tensor in read_first:
+                here.copy_(tensor)
+        return
     values: Any = OrderedDict(
         (state.originals[name], tensor.get()) for name, tensor in found.tensors.items()
     )

@@ -10,9 +10,10 @@ Equal values give equal bytes, so a file can be checked by writing them again.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _STORAGE = {
     "bfloat16": "BFloat16Storage",
@@ -32,15 +33,14 @@ _INT32 = 1 << 31
 _BYTE = 255
 
 
-@dataclass(frozen=True, slots=True)
-class TensorPlace:
+class TensorPlace(NamedTuple):
     """A tensor that fills the member ``data/<key>`` of the zip."""
 
     key: int
     dtype: str
     shape: tuple[int, ...]
     stride: tuple[int, ...]
-    count: int
+    length: int
     """Elements for a dtype with a storage class of its own, bytes for the others."""
 
 
@@ -73,6 +73,8 @@ class _Writer:
     def __init__(self) -> None:
         self.out: list[bytes] = []
         self._memo: dict[str, bytes] = {}
+        self._around: dict[str, tuple[bytes, bytes]] = {}
+        """What surrounds the numbers of a tensor, by dtype, once all its names are in the memo."""
 
     def write(self, value: object) -> None:
         out = self.out
@@ -119,6 +121,25 @@ class _Writer:
 
     def _tensor(self, place: TensorPlace) -> None:
         known = place.dtype in _STORAGE
+        if (around := self._around.get(place.dtype)) is not None:
+            before, after = around
+            self.out.append(
+                b"".join(
+                    (
+                        before,
+                        _text(str(place.key)),
+                        self._memo["cpu"],
+                        _integer(place.length),
+                        b"tQK\x00(",
+                        *map(_integer, place.shape),
+                        b"t(",
+                        *map(_integer, place.stride),
+                        b"t\x89",
+                        after,
+                    )
+                )
+            )
+            return
         self._global("torch._utils", "_rebuild_tensor_v2" if known else "_rebuild_tensor_v3")
         self.out.append(b"((")
         self._once("storage", _text("storage"))
@@ -128,7 +149,7 @@ class _Writer:
             self._global("torch.storage", "UntypedStorage")
         self.out.append(_text(str(place.key)))
         self._once("cpu", _text("cpu"))
-        self.out.append(_integer(place.count) + b"tQK\x00")
+        self.out.append(_integer(place.length) + b"tQK\x00")
         for numbers in (place.shape, place.stride):
             self.out.append(b"(" + b"".join(map(_integer, numbers)) + b"t")
         self.out.append(b"\x89")
@@ -137,6 +158,18 @@ class _Writer:
         if not known:
             self._global("torch", place.dtype)
         self.out.append(b"tR")
+        rebuild, storage, last = (
+            ("_rebuild_tensor_v2", f"torch {_STORAGE[place.dtype]}", b"")
+            if known
+            else (
+                "_rebuild_tensor_v3",
+                "torch.storage UntypedStorage",
+                self._memo[f"torch {place.dtype}"],
+            )
+        )
+        memo = self._memo
+        before = memo[f"torch._utils {rebuild}"] + b"((" + memo["storage"] + memo[storage]
+        self._around[place.dtype] = before, memo["collections OrderedDict"] + b")R" + last + b"tR"
 
     def _global(self, module: str, name: str) -> None:
         self._once(f"{module} {name}", f"c{module}\n{name}\n".encode())
@@ -150,11 +183,13 @@ class _Writer:
             self.out.append(get)
 
 
+@functools.lru_cache(maxsize=1024)
 def _text(value: str) -> bytes:
     data = value.encode("utf-8", "surrogatepass")
     return b"X" + struct.pack("<I", len(data)) + data
 
 
+@functools.lru_cache(maxsize=1024)
 def _integer(value: int) -> bytes:
     if 0 <= value <= _BYTE:
         return b"K" + bytes([value])

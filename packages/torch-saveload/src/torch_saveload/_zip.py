@@ -28,6 +28,10 @@ _LIMIT = 0xFFFFFFFF
 _LIMIT_COUNT = 0xFFFF
 _DATE_1980 = 0x21
 _UTF8 = 0x800
+_TWO_SHORTS = struct.Struct("<HH").pack
+_COMMON = struct.Struct("<HHHHHIII").pack
+_ENTRY = struct.Struct("<HHHHHII").pack
+_PADDINGS = [b"FB" + _TWO_SHORTS(count, 0)[:2] + b"Z" * count for count in range(ALIGNMENT)]
 
 
 class ZipWriter:
@@ -55,26 +59,21 @@ class ZipWriter:
         big = struct.pack("<HHQQ", 1, 16, size, size) if size >= _LIMIT else b""
         start = header + 30 + len(path) + len(big) + 4
         padding = -start % ALIGNMENT
-        extra = big + struct.pack("<2sH", b"FB", padding) + b"Z" * padding
+        extra = big + _PADDINGS[padding]
         shown = min(size, _LIMIT)
         needed = 45 if big else 0
-        common = struct.pack("<HHHHHIII", needed, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
-        self._write(b"PK\x03\x04" + common + struct.pack("<HH", len(path), len(extra)))
-        self._write(path + extra)
+        common = _COMMON(needed, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
+        lengths = _TWO_SHORTS(len(path), len(extra))
+        self._write(b"".join((b"PK\x03\x04", common, lengths, path, extra)))
         for piece in pieces:
             self._write(piece)
         values = [size, size] if big else []
         if header >= _LIMIT:
             values.append(header)
         listed = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
-        self._directory.append(
-            b"PK\x01\x02"
-            + struct.pack("<H", 45 if values else 0)
-            + common
-            + struct.pack("<HHHHHII", len(path), len(listed), 0, 0, 0, 0, min(header, _LIMIT))
-            + path
-            + listed
-        )
+        place = _ENTRY(len(path), len(listed), 0, 0, 0, 0, min(header, _LIMIT))
+        made_by = b"\x2d\x00" if values else b"\x00\x00"
+        self._directory.append(b"".join((b"PK\x01\x02", made_by, common, place, path, listed)))
         return start + padding
 
     def close(self) -> None:
