@@ -199,6 +199,34 @@ def test_what_a_closure_holds_counts(load):
     assert f(1) == 2
 
 
+def test_a_closure_without_a_digest_is_refused_and_a_version_helps(load):
+    module = load("""
+        import threading
+        def make(**options):
+            lock = threading.Lock()
+            @ptd.persistf(**options)
+            def f(x):
+                with lock:
+                    return x
+            return f
+    """)
+
+    with pytest.raises(ptd.UnkeyableFunctionError, match="version='1'"):
+        module.make()(1)
+    assert module.make(version="1")(1) == 1
+
+
+def test_a_default_without_a_digest_may_be_skipped(load):
+    module = load("""
+        import threading
+        @ptd.persistf(skip_kwargs=["lock"])
+        def f(x, lock=threading.Lock()):
+            return x
+    """)
+
+    assert module.f(1) == 1
+
+
 def test_lambdas_of_one_line_and_methods_of_one_name_do_not_collide(load):
     module = load("""
         f, g = ptd.persistf()(lambda x: x + 1), ptd.persistf()(lambda x: x + 2)

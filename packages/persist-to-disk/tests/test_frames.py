@@ -75,6 +75,25 @@ def test_entries_of_another_process_are_seen(bucket, put):
     assert bucket.find(KEYS[1]).payload == b"newer"
 
 
+@pytest.mark.parametrize("lookups", [1, 30])
+def test_with_and_without_an_index_the_same_entries_are_found(bucket, put, lookups):
+    keys = [bytes([number]) * 16 for number in range(60)]
+    for key in keys:
+        put(key, b"old")
+    for key in keys:
+        put(key, key + keys[0])  # other keys' bytes in a payload
+    reader = Bucket(bucket.path)
+
+    for key in keys[:lookups]:
+        assert reader.find(key).payload == key + keys[0]
+        assert reader.find(key[:15] + b"?") is None
+    put(keys[0], b"new")
+    put(keys[1][:15] + b"?", b"now there")
+    assert reader.find(keys[0]).payload == b"new"
+    assert reader.find(keys[1][:15] + b"?").payload == b"now there"
+    assert len(list(reader.current())) == 61
+
+
 def test_a_file_that_was_replaced_is_read_afresh(bucket, put):
     put(KEYS[1], b"old")
     assert bucket.find(KEYS[1])

@@ -6,6 +6,7 @@ Each test is a script of its own that forks: what it prints is what is checked.
 from __future__ import annotations
 
 import os
+import random
 import textwrap
 
 import pytest
@@ -218,6 +219,27 @@ def test_threads_compute_a_call_once_too(load):
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(module.together, [5] * 8)) == [5] * 8
     assert module.calls == [5]
+
+
+def test_threads_that_hit_and_miss_in_one_bucket_get_their_own_results(load):
+    from concurrent.futures import ThreadPoolExecutor
+
+    module = load("""
+        calls = []
+        @ptd.persistf(hashsize=1)
+        def f(x):
+            calls.append(x[0])
+            return x * 2
+    """)
+
+    def work(seed):
+        order = list(range(100))
+        random.Random(seed).shuffle(order)
+        return all(module.f([x]) == [x, x] for x in order)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    assert sorted(module.calls) == list(range(100))
 
 
 def test_without_byte_locks_files_serve_as_locks(load, monkeypatch, cache):

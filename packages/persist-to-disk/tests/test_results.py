@@ -279,6 +279,7 @@ def test_errors_survive_pickling():
     errors = [
         ptd.ConfigError("hashsize", 0, "more"),
         ptd.UnkeyableArgumentError("f", "x", "a lock"),
+        ptd.UnkeyableFunctionError("f", "a lock"),
         ptd.UnsafePathError(Path("x"), 0o777, "can be written by everyone"),
         ptd.NotCachedError("f", Path("x")),
     ]

@@ -20,6 +20,7 @@ from persist_to_disk.errors import (
     PersistError,
     PersistWarning,
     UnkeyableArgumentError,
+    UnkeyableFunctionError,
     UnsafePathError,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "Persisted",
     "Switch",
     "UnkeyableArgumentError",
+    "UnkeyableFunctionError",
     "UnsafePathError",
     "config",
     "get_caller_cache_path",

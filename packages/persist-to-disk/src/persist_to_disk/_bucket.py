@@ -18,6 +18,15 @@ from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_
 from persist_to_disk._kept import kept
 from persist_to_disk._old import set_aside
 from persist_to_disk._values import decode
+from persist_to_disk._view import (
+    BINARY,
+    Signature,
+    View,
+    read_at,
+    read_view,
+    signature_of,
+    updating,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +35,6 @@ if TYPE_CHECKING:
     from persist_to_disk._locks import Lock
 
 log = logging.getLogger("persist_to_disk")
-
-# Windows translates line ends unless told not to; elsewhere the flag does not exist.
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Entry(NamedTuple):
@@ -40,17 +46,6 @@ class Entry(NamedTuple):
     payload: bytes
 
 
-class _Seen(NamedTuple):
-    """What this process knows of the file in one state of it."""
-
-    signature: tuple[int, int, int]
-    """Inode, size in bytes, time of the last change in ns."""
-    salt: int
-    end: int
-    """Up to where the file was read: the end of the last whole frame."""
-    latest: dict[bytes, frames.Frame]
-
-
 class Bucket:
     """A bucket file, which need not exist yet."""
 
@@ -60,12 +55,12 @@ class Bucket:
         self.sidecars = path.with_suffix(".d")
         """The folder for the large results among its entries."""
         self._trust = trust
-        self._seen: _Seen | None = None
+        self._view: View | None = None
 
     @property
-    def signature(self) -> tuple[int, int, int] | None:
+    def signature(self) -> Signature | None:
         """Inode, size and time of the last change, when this process last looked at it."""
-        return self._seen.signature if self._seen else None
+        return self._view.signature if self._view else None
 
     def load(self, entry: Entry) -> Any:
         """Return the result that an entry holds; see :func:`decode`."""
@@ -81,24 +76,21 @@ class Bucket:
         for _ in range(3):  # again if the file is replaced between looking and reading
             try:
                 status = os.stat(self.name)  # noqa: PTH116 -- three times faster as it is
+                view = self._view
+                if not (view and view.signature == signature_of(status) and view.knows(key)):
+                    view = self._view = read_view(self.name, key, view, trust=self._trust)
             except FileNotFoundError:
-                self._seen = None
-                return None
-            seen = self._seen
-            if seen is None or seen.signature != _signature(status):
-                seen = self._refresh()
-            if seen is None:
-                return None
-            frame = seen.latest.get(key)
-            if frame is None or frame.flags & frames.FLAG_GONE:
+                view = self._view = None
+            frame = None if view is None else view.frame(key)
+            if view is None or frame is None:
                 return None
             payload = kept.get((self.name, frame))
             if payload is None:
-                payload = self._read_payload(seen, frame)
+                payload = self._read_payload(view, frame)
                 if payload is None:
-                    self._seen = None
+                    self._view = None
                     continue
-                if not frames.is_payload(frame, payload, seen.salt):
+                if not frames.is_payload(frame, payload, view.salt):
                     log.warning("%s: the entry at byte %d is damaged", self.path, frame.offset)
                     return None
                 kept.put((self.name, frame), payload)
@@ -108,11 +100,11 @@ class Bucket:
     def current(self) -> Iterator[frames.Frame]:
         """Yield the frames that count, one for each key, in no particular order."""
         try:
-            seen = self._refresh()
+            self._view = read_view(self.name, None, self._view, trust=self._trust)
         except FileNotFoundError:
-            return
-        if seen is not None:
-            yield from (f for f in seen.latest.values() if not f.flags & frames.FLAG_GONE)
+            self._view = None
+        if self._view is not None:
+            yield from self._view.entries()
 
     def append(
         self, key: bytes, payload: bytes, flags: int, lock: Lock
@@ -135,7 +127,7 @@ class Bucket:
         written_ns = time.time_ns()
         lock.acquire()
         try:
-            old = self.find(key) if self._seen and key in self._seen.latest else None
+            old = self.find(key) if self._view and self._view.frame(key) else None
             descriptor = self._open_to_append()
             try:
                 salt, end = self._prepare(descriptor)
@@ -160,61 +152,30 @@ class Bucket:
             self.path.unlink(missing_ok=True)
         finally:
             lock.release()
-        self._seen = None
+        self._view = None
 
-    def _refresh(self) -> _Seen | None:
-        """Read what is new in the file; None if it has no entries of this format."""
-        descriptor = os.open(self.name, os.O_RDONLY | _BINARY)
-        try:
-            status = os.fstat(descriptor)
-            if not self._trust:
-                check_owner(self.name, status)
-            header = frames.decode_header(_read_at(descriptor, frames.HEADER_BYTES, 0))
-            if header is None or header[0] != frames.VERSION:
-                self._seen = None
-                return None
-            salt, seen = header[1], self._seen
-            grown = (
-                seen is not None
-                and seen.salt == salt
-                and seen.signature[0] == status.st_ino
-                and seen.signature[1] < status.st_size
-            )
-            old = seen if grown else None
-            start = old.end if old else frames.HEADER_BYTES
-            index = old.latest if old else {}
-            data = _read_at(descriptor, max(status.st_size - start, 0), start)
-        finally:
-            os.close(descriptor)
-        end = start
-        for frame in frames.scan(data, salt, start):
-            index[frame.key] = frame
-            end = frame.end
-        self._seen = _Seen(_signature(status), salt, end, index)
-        return self._seen
-
-    def _read_payload(self, seen: _Seen, frame: frames.Frame) -> bytes | None:
+    def _read_payload(self, view: View, frame: frames.Frame) -> bytes | None:
         """Read a payload; None if the file is another one by now."""
         try:
-            descriptor = os.open(self.name, os.O_RDONLY | _BINARY)
+            descriptor = os.open(self.name, os.O_RDONLY | BINARY)
         except FileNotFoundError:
             return None
         try:
-            if os.fstat(descriptor).st_ino != seen.signature[0]:
+            if os.fstat(descriptor).st_ino != view.signature[0]:
                 return None
-            return _read_at(descriptor, frame.length, frame.payload_offset)
+            return read_at(descriptor, frame.length, frame.payload_offset)
         finally:
             os.close(descriptor)
 
     def _open_to_append(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | _BINARY
+        flags = os.O_RDWR | os.O_CREAT | BINARY
         mode = SHARED_FILE if self._trust else PRIVATE_FILE
         try:
             descriptor = os.open(self.name, flags, mode)
         except FileNotFoundError:
             make_folder(self.path.parent, trust=self._trust)
             descriptor = os.open(self.name, flags, mode)
-        if self._seen is None and _read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
+        if self._view is None and read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
             os.close(descriptor)
             set_aside(self.path)
             descriptor = os.open(self.name, flags, mode)
@@ -225,10 +186,10 @@ class Bucket:
         status = os.fstat(descriptor)
         if not self._trust:
             check_owner(self.name, status)
-        seen = self._seen
-        if seen and seen.signature == _signature(status) and seen.end == status.st_size:
-            return seen.salt, seen.end  # nobody wrote since this process read it
-        start = _read_at(descriptor, frames.HEADER_BYTES, 0)
+        view = self._view
+        if view and view.signature == signature_of(status) and view.end == status.st_size:
+            return view.salt, view.end  # nobody wrote since this process read it
+        start = read_at(descriptor, frames.HEADER_BYTES, 0)
         header = frames.decode_header(start)
         if header is None:
             whole = len(start) == frames.HEADER_BYTES
@@ -255,20 +216,18 @@ class Bucket:
         """Take note of an own entry, unless others' entries before it are unknown."""
         frame = frames.decode_head(data, 0, salt, end)
         assert frame is not None  # noqa: S101 -- just made
-        seen = self._seen
-        if end == frames.HEADER_BYTES:
-            latest = {}
-        elif seen and (seen.signature[0], seen.salt, seen.end) == (status.st_ino, salt, end):
-            latest = seen.latest
-        else:
-            return frame
-        latest[frame.key] = frame
-        self._seen = _Seen(_signature(status), salt, frame.end, latest)
+        with updating():
+            view = self._view
+            if end == frames.HEADER_BYTES:
+                view = View(signature_of(status), salt, end)
+                view.is_complete = True
+            place = status.st_ino, salt, end
+            if view is None or (view.signature[0], view.salt, view.end) != place:
+                return frame
+            view.latest[frame.key] = frame
+            view.end, view.signature = frame.end, signature_of(status)
+            self._view = view
         return frame
-
-
-def _signature(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _end_of_frames(descriptor: int, size: int, salt: int) -> int:
@@ -276,27 +235,13 @@ def _end_of_frames(descriptor: int, size: int, salt: int) -> int:
     if size == frames.HEADER_BYTES:
         return size
     if size % 8 == 0:
-        length = frames.last_length(_read_at(descriptor, 8, size - 8))
+        length = frames.last_length(read_at(descriptor, 8, size - 8))
         if frames.HEAD_BYTES < length <= size - frames.HEADER_BYTES:
-            head = _read_at(descriptor, frames.HEAD_BYTES, size - length)
+            head = read_at(descriptor, frames.HEAD_BYTES, size - length)
             frame = frames.decode_head(head, 0, salt, size - length)
             if frame is not None and frame.end == size:
                 return size
-    data = _read_at(descriptor, size - frames.HEADER_BYTES, frames.HEADER_BYTES)
-    end = frames.HEADER_BYTES
-    for frame in frames.scan(data, salt, frames.HEADER_BYTES):
-        end = frame.end
-    return end
-
-
-def _read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read up to ``size`` bytes; fewer only at the end of the file."""
-    parts: list[bytes] = []
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    while size > 0 and (part := os.read(descriptor, min(size, 1 << 30))):
-        parts.append(part)
-        size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return frames.end_of_frames(read_at(descriptor, size, 0), salt)
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:

@@ -158,6 +158,32 @@ def scan(data: bytes, salt: int, base: int) -> Iterator[Frame]:
             at = _next_magic(data, at + 8)
 
 
+def find_last(data: bytes, key: bytes, salt: int) -> Frame | None:
+    """Return the last frame of a key in a whole file."""
+    end = len(data)
+    while (at := data.rfind(key, HEADER_BYTES + 8, end)) >= 0:
+        frame = None if at % 8 else decode_head(data, at - 8, salt)
+        if frame is not None and frame.key == key and frame.end <= len(data):
+            return frame
+        end = at + len(key) - 1
+    return None
+
+
+def end_of_frames(data: bytes, salt: int) -> int:
+    """Return where the last whole frame of a whole file ends."""
+    size = len(data)
+    if size % 8 == 0 and size >= HEADER_BYTES + frame_bytes(0):
+        length = last_length(data[-8:])
+        if HEAD_BYTES < length <= size - HEADER_BYTES:
+            frame = decode_head(data, size - length, salt)
+            if frame is not None and frame.end == size:
+                return size
+    end = HEADER_BYTES
+    for frame in scan(data[HEADER_BYTES:], salt, HEADER_BYTES):
+        end = frame.end
+    return end
+
+
 def last_length(tail: bytes) -> int:
     """Return how long the last frame is, by the last 8 bytes of a file."""
     return int(_LENGTH.unpack(tail)[0])

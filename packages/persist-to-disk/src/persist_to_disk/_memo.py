@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from expcore import UndigestableError, digest, register
+from expcore import register
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._call import Binder
+from persist_to_disk._code import Code
+from persist_to_disk._computing import computing, computing_async, is_computing
 from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._evict import Limit
@@ -26,17 +26,15 @@ from persist_to_disk._old import NOTHING
 from persist_to_disk._quick import Known, QuickKey, is_plain, learn, quick_key
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
-from persist_to_disk._track import tracked_digest
 from persist_to_disk._values import DamagedEntryError, sidecar_facts
 from persist_to_disk.errors import (
     NotCachedError,
     PersistWarning,
-    UnkeyableArgumentError,
     UnsafePathError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from persist_to_disk._options import Options
@@ -44,10 +42,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("persist_to_disk")
 
 MISSING: Final = object()
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.2
-
-# The entries that are being computed around the present call: bucket files and keys.
-_computing: ContextVar[frozenset[tuple[str, bytes]]] = ContextVar("computing", default=frozenset())
 
 
 class CacheInfo(NamedTuple):
@@ -92,13 +86,11 @@ class Memo:
             groupby=options.groupby,
         )
         self._homes = Homes(function, options)
-        # What a closure holds may change from call to call.
-        self._closed = getattr(function, "__closure__", None) is not None
-        self._may_be_quick = not (
-            self._closed or options.cache or options.ttl_s or options.max_bytes
+        self._code = Code(function, options, self._homes.project_path)
+        self._may_be_quick = self._code.is_fixed and not (
+            options.cache or options.ttl_s or options.max_bytes
         )
         self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
-        self._code: str | None = None
         self._warned = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -113,7 +105,7 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        with self._exclusive(where) as held:
+        with computing(where.bucket, where.key, where.store.computing(where.key)) as held:
             if held and switch is not Switch.RECACHE:
                 found = self._load(where, where.store)
                 if found is not MISSING:
@@ -134,7 +126,9 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        async with self._exclusive_async(where) as held:
+        async with computing_async(
+            where.bucket, where.key, where.store.computing(where.key)
+        ) as held:
             if held and switch is not Switch.RECACHE:
                 found = self._load(where, where.store)
                 if found is not MISSING:
@@ -195,7 +189,7 @@ class Memo:
         except OSError as error:
             self._warn(f"has no folder: {error}")
             return switch, None
-        if (where.bucket.name, where.key) in _computing.get():
+        if is_computing(where.bucket, where.key):
             return switch, None
         return switch, where
 
@@ -214,27 +208,12 @@ class Memo:
 
     def _where(self, bound: tuple[object, ...], quick: QuickKey | None = None) -> Where:
         named = self._binder.counting(bound)
-        code = self._code or self._code_digest()
+        code = self._code.digest()
         key = self._binder.key(code, named)
         groups = self._binder.group_folders(named)
         store = self._homes.store(groups)
         others = self._homes.others(groups) if self.options.alt_dirs else ()
         return Where(store, store.bucket(key), key, others, named, code, quick)
-
-    def _code_digest(self) -> str:
-        if self.options.version is not None:
-            self._code = f"version {self.options.version}"
-            return self._code
-        try:
-            if self.options.track is None:
-                found = digest(self.function)
-            else:
-                found = tracked_digest(self.function, self._homes.project_path())
-        except UndigestableError as error:
-            raise UnkeyableArgumentError(self.title, "the function itself", str(error)) from error
-        if not self._closed:
-            self._code = found
-        return found
 
     def _find(self, bucket: Bucket, key: bytes) -> Entry | None:
         try:
@@ -332,47 +311,6 @@ class Memo:
         if used.listeners:
             used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
 
-    @contextmanager
-    def _exclusive(self, where: Where) -> Generator[bool]:
-        """Hold the lock of a key; yield False if there can be no lock."""
-        lock = where.store.computing(where.key)
-        try:
-            lock.acquire()
-            held = True
-        except OSError as error:
-            log.info("%s is computed without a lock: %s", self.title, error)
-            held = False
-        token = _enter(where)
-        try:
-            yield held
-        finally:
-            _computing.reset(token)
-            if held:
-                lock.release()
-
-    @asynccontextmanager
-    async def _exclusive_async(self, where: Where) -> AsyncGenerator[bool]:
-        """Do the same without blocking the event loop."""
-        import asyncio
-
-        lock = where.store.computing(where.key)
-        pause_s = FIRST_PAUSE_S
-        try:
-            while not lock.try_acquire():
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
-            held = True
-        except OSError as error:
-            log.info("%s is computed without a lock: %s", self.title, error)
-            held = False
-        token = _enter(where)
-        try:
-            yield held
-        finally:
-            _computing.reset(token)
-            if held:
-                lock.release()
-
     def _warn(self, problem: str) -> None:
         """Warn, once until a result is stored again."""
         log.warning("%s %s", self.title, problem)
@@ -380,11 +318,6 @@ class Memo:
             self._warned = True
             text = f"persist_to_disk: {self.title} {problem}; the call is computed as usual"
             warnings.warn(text, PersistWarning, stacklevel=5)
-
-
-def _enter(where: Where) -> Token[frozenset[tuple[str, bytes]]]:
-    """Let a call inside its own computation pass through, instead of waiting for itself."""
-    return _computing.set(_computing.get() | {(where.bucket.name, where.key)})
 
 
 def _function_of(memo: Memo) -> Callable[..., Any]:

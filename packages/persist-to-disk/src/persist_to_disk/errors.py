@@ -5,6 +5,7 @@
     PersistError
     ├── ConfigError(ValueError)               a setting or a parameter that cannot be meant
     ├── UnkeyableArgumentError(TypeError)     an argument that has no digest
+    ├── UnkeyableFunctionError(TypeError)     a function whose closure has no digest
     ├── UnsafePathError(PermissionError)      others may write where pickles are read
     └── NotCachedError(LookupError)           a read-only call without an entry
     PersistWarning(UserWarning)               a result could not be kept, or not be read back
@@ -47,6 +48,20 @@ class UnkeyableArgumentError(PersistError, TypeError):
             f"the argument {self.argument!r} of {self.function} cannot be part of a cache key: "
             f"{self.reason}. If the result does not depend on it, decorate with "
             f"skip_kwargs=[{self.argument!r}]; else pass something that can be digested"
+        )
+
+
+class UnkeyableFunctionError(PersistError, TypeError):
+    """A function's closure has no digest, so versions of it cannot be told apart."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(function, reason)
+        self.function, self.reason = function, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the closure of {self.function} cannot be part of a cache key: {self.reason}. Pass "
+            f"it as an argument, or decorate with version='1' to name the code by hand"
         )
 
 

@@ -1,0 +1,70 @@
+"""What stands for a function's code in the keys of its calls."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from expcore import UndigestableError, digest
+from persist_to_disk._track import tracked_digest
+from persist_to_disk.errors import UnkeyableFunctionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from persist_to_disk._options import Options
+
+
+class Code:
+    """The code of one function.
+
+    Args:
+        function: The decorated function.
+        options: Its ``version`` and ``track``.
+        project_path: Returns the folder of the project's source files.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], options: Options, project_path: Callable[[], Path]
+    ) -> None:
+        self._function, self._options, self._project_path = function, options, project_path
+        # What a closure holds may change from call to call.
+        self.is_fixed = (
+            options.version is not None or getattr(function, "__closure__", None) is None
+        )
+        self._known: str | None = None
+
+    def digest(self) -> str:
+        """Return a text that is the same for as long as the code is.
+
+        Raises:
+            UnkeyableFunctionError: The closure holds something that has no digest.
+        """
+        if self._known is not None:
+            return self._known
+        found = self._find()
+        if self.is_fixed:
+            self._known = found
+        return found
+
+    def _find(self) -> str:
+        options = self._options
+        if options.version is not None:
+            return f"version {options.version}"
+        function = _without_defaults(self._function)
+        try:
+            if options.track is None:
+                return digest(function)
+            return tracked_digest(function, self._project_path())
+        except UndigestableError as error:
+            raise UnkeyableFunctionError(self._function.__qualname__, str(error)) from error
+
+
+def _without_defaults(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same function without defaults: those that count are bound as arguments."""
+    if not isinstance(function, FunctionType):
+        return function
+    return FunctionType(
+        function.__code__, function.__globals__, function.__name__, None, function.__closure__
+    )
