@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jn
@@ -223,6 +224,51 @@ def test_variables_replicated_over_devices_stay_so() -> None:
 
     assert vc["w"].value.tolist() == [[0, 1, 2]]
     assert len(sharding.device_set) == len(vc["w"].value.sharding.device_set)
+
+
+class State(NamedTuple):
+    """As optax has them."""
+
+    count: jax.Array
+    moments: dict
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Layer:
+    """As flax and equinox have them: an immutable node with a leaf that is no array."""
+
+    def __init__(self, weight, activation):
+        self.weight, self.activation = weight, activation
+
+    def tree_flatten_with_keys(self):
+        key = jax.tree_util.GetAttrKey
+        return ((key("weight"), self.weight), (key("activation"), self.activation)), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+def test_any_pytree_of_jax_comes_back_rebuilt() -> None:
+    def make(value):
+        moments = {"w": jn.full((2,), value, jn.bfloat16)}
+        return (Layer(jn.full((3,), value), jn.tanh), State(jn.array(int(value)), moments), None)
+
+    saved = ckpt.tree_variables(make(2.0))
+    assert sorted(saved) == ["0/weight", "1/count", "1/moments/w"]
+    ckpt.save_var_collection("tree.npz", saved)
+    restored = ckpt.tree_variables(make(0.0))
+
+    ckpt.load_var_collection("tree.npz", restored)
+
+    layer, state, nothing = restored.tree
+    assert layer.weight.tolist() == [2, 2, 2]
+    assert layer.activation is jn.tanh
+    assert isinstance(state, State)
+    assert state.count == 2
+    assert state.moments["w"].dtype == jn.bfloat16
+    assert state.moments["w"].tolist() == [2, 2]
+    assert nothing is None
 
 
 def test_numpy_is_the_one_that_objax_needs() -> None:

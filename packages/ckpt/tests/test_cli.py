@@ -36,8 +36,8 @@ def test_show_gives_a_line_per_variable(capsys) -> None:
     assert main(["show", "logs/ckpt/0000000005.npz"]) == 0
 
     assert capsys.readouterr().out.splitlines() == [
-        "w  float32    (2, 3)",
-        "b  float32    (3,)",
+        "w  float32    (2, 3)         0 .. 5",
+        "b  float32    (3,)           0 .. 0",
         "2 variables, 36 B",
     ]
 
@@ -76,3 +76,67 @@ def test_it_runs_as_a_module() -> None:
     )
 
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_ls_shows_metrics(capsys, net) -> None:
+    ckpt.Checkpoint("logs", keep_ckpts=3).save(net, 13, metrics={"loss": 0.25})
+
+    main(["ls", "logs"])
+
+    assert capsys.readouterr().out.splitlines()[-1].endswith("2 variables  loss=0.25")
+
+
+def test_diff_says_what_differs_and_by_how_much(capsys, net) -> None:
+    ckpt.save_var_collection("a.npz", net + {"old": 1, "same": 2.0, "text": np.array("a")})
+    net["w"].value[1, 1] += 0.5
+    net["b"].assign(np.zeros(4, np.float32))
+    ckpt.save_var_collection("b.npz", net + {"same": 2.0, "new": 1, "text": np.array("b")})
+
+    assert main(["diff", "a.npz", "b.npz"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "~ w  1 of 6 differ, by up to 0.5",
+        "~ b  float32 (3,) -> float32 (4,)",
+        "- old",
+        "~ text  other values",
+        "+ new",
+    ]
+
+
+def test_verify_reads_everything_and_fails_with_what_is_broken(capsys) -> None:
+    assert main(["verify", "logs"]) == 0
+    path = Path("logs/ckpt/0000000012.npz")
+    data = bytearray(path.read_bytes())
+    data[data.index(np.float32(5).tobytes())] ^= 1
+    path.write_bytes(data)
+
+    assert main(["verify", "logs"]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[1] for line in lines] == [
+        "whole: 2 variables, 36 B", "whole: 2 variables, 36 B", "whole: 2 variables, 36 B",
+        "broken: member '0.npy': its bytes do not have the checksum that it names",
+    ]  # fmt: skip
+
+
+def test_average_is_the_mean_of_weights_and_the_last_of_whole_numbers(capsys) -> None:
+    for step in (1, 2, 6):
+        bf16 = (np.array([step], np.float32).view(np.uint32) >> 16).astype("<u2")
+        vc = {"w": np.full(2, float(step)), "step": step, "x": bf16.view([("bfloat16", "<u2")])}
+        ckpt.save_var_collection(f"{step}.npz", ckpt.VarCollection(vc))
+
+    assert main(["average", "1.npz", "2.npz", "6.npz", "-o", "mean.npz"]) == 0
+
+    with ckpt.load("mean.npz") as mean:
+        assert mean["w"].tolist() == [3, 3]
+        assert mean["step"] == 6
+        assert mean["x"].astype(np.float32).tolist() == [3]
+
+
+def test_an_average_of_different_variables_is_refused(capsys, net) -> None:
+    ckpt.save_var_collection("a.npz", ckpt.VarCollection({"w": np.zeros((2, 4), np.float32)}))
+
+    assert main(["average", "a.npz", "logs/ckpt/0000000005.npz", "-o", "mean.npz"]) == 1
+
+    assert "'w' has shape (2, 3), but (2, 4) in a.npz" in capsys.readouterr().err
+    assert not Path("mean.npz").exists()

@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from ckpt._checkpoint import Checkpoint
     from ckpt._collection import Var, VarCollection, Variable
     from ckpt._io import load_var_collection, save_var_collection
+    from ckpt._load import Loaded, load
+    from ckpt._preempt import Preemption
     from ckpt._restored import Restored
     from ckpt._retention import Retention, Saved
     from ckpt._torch_variables import torch_variables
+    from ckpt._tree import TreeVariables, tree_variables
     from ckpt.errors import (
         AmbiguousNameError,
         BrokenCheckpointWarning,
@@ -36,25 +39,35 @@ __all__ = [
     "CkptError",
     "DtypeMismatchError",
     "InvalidOptionError",
+    "Loaded",
     "MissingVariablesError",
     "NotAVarCollectionError",
+    "Preemption",
     "Report",
     "Restored",
     "Retention",
     "Saved",
     "ShapeMismatchError",
     "StateMismatchError",
+    "TreeVariables",
     "UnsupportedValueError",
     "Var",
     "VarCollection",
     "Variable",
+    "load",
     "load_var_collection",
     "save_var_collection",
     "torch_variables",
+    "tree_variables",
 ]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Loaded": "_load",
+    "Preemption": "_preempt",
+    "TreeVariables": "_tree",
+    "load": "_load",
+    "tree_variables": "_tree",
     "Checkpoint": "_checkpoint",
     "Report": "_assign",
     "Restored": "_restored",

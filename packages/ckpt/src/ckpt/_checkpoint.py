@@ -18,6 +18,7 @@ from ckpt._files import Naming
 from ckpt._folder import Folder
 from ckpt._io import collect_arrays, load_var_collection, plain_meta, save_var_collection
 from ckpt._npz import check_arrays
+from ckpt._preempt import Preemption
 from ckpt._restored import Restored
 from ckpt._retention import Retention, Saved, ranked
 from ckpt.errors import (
@@ -271,6 +272,32 @@ class Checkpoint:
         if self.verbose:
             _say(f"Resuming from {path}")
         return Restored(number, str(path), report if isinstance(report, Report) else Report())
+
+    def on_preempt(self, fn: Callable[..., Any]) -> Preemption:
+        """Have a training saved once, and stopped, when its machine is about to be taken away.
+
+        On ``SIGTERM``, or ``SIGUSR1`` as SLURM sends it, nothing happens until the end of the
+        step, where the training asks::
+
+            with checkpoint.on_preempt(lambda step: checkpoint.save(vc, step)) as stop:
+                for step in range(10_000):
+                    train()
+                    if stop(step):
+                        break
+
+        Args:
+            fn: Saves; called once, with the arguments given at the step. What it saved has
+                reached the disk when the training is told to stop.
+
+        Raises:
+            ValueError: This is not the main thread, which alone can handle signals.
+        """
+
+        def save(*args: Any, **kwargs: Any) -> None:
+            fn(*args, **kwargs)
+            self.wait()
+
+        return Preemption(save)
 
     def all(self) -> list[Saved]:
         """The checkpoints that look whole, oldest first, with step, time, metrics and size."""

@@ -6,10 +6,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ckpt._checkpoint import Checkpoint
+from ckpt._compare import average, differences, verify
+from ckpt._dtypes import Array, as_numbers, name_of_dtype
 from ckpt._files import Naming
+from ckpt._load import as_known
 from ckpt._npz import open_npz
 from ckpt.errors import BrokenFileError, CkptError
 
@@ -24,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 if it went well, 1 after one line that says what did not."""
     args = _parser().parse_args(argv)
     try:
-        for line in args.lines(args.path):
+        for line in _lines(args):
             print(line)
     except (CkptError, OSError) as error:
         print(f"ckpt: {error}", file=sys.stderr)
@@ -32,20 +37,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _lines(args: Any) -> Iterator[str]:
+    match args.command:
+        case "ls":
+            return list_checkpoints(args.path)
+        case "show":
+            return show_variables(args.path)
+        case "diff":
+            return differences(args.first, args.second)
+        case "verify":
+            return verify_all(args.paths)
+        case _:
+            return average_all(args.paths, args.output)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ckpt", description="Look at checkpoints.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     ls = commands.add_parser("ls", help="the checkpoints of a folder, oldest first")
     ls.add_argument("path", type=Path, help="a run's folder, or the one with the checkpoints")
-    ls.set_defaults(lines=list_checkpoints)
     show = commands.add_parser("show", help="the variables of a checkpoint")
     show.add_argument("path", type=Path, help="an npz file")
-    show.set_defaults(lines=show_variables)
+    diff = commands.add_parser("diff", help="what differs between two checkpoints")
+    diff.add_argument("first", type=Path, help="an npz file")
+    diff.add_argument("second", type=Path, help="another")
+    check = commands.add_parser("verify", help="read everything and check the sums")
+    check.add_argument("paths", type=Path, nargs="+", help="npz files, or folders of them")
+    mean = commands.add_parser("average", help="the mean of the weights of several checkpoints")
+    mean.add_argument("paths", type=Path, nargs="+", help="npz files")
+    mean.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
     return parser
 
 
 def list_checkpoints(folder: Path) -> Iterator[str]:
-    """Yield one line per checkpoint: number, age, size, and what is wrong with a broken one."""
+    """Yield one line per checkpoint: number, age, size, metrics, or what is wrong."""
     inner = folder / Checkpoint.DIR_NAME
     folder = inner if inner.is_dir() else folder
     if not folder.is_dir():
@@ -56,22 +81,63 @@ def list_checkpoints(folder: Path) -> Iterator[str]:
         line = f"{number:>10}  {age(time.time() - stat.st_mtime):>8}  {size(stat.st_size):>9}"
         try:
             with open_npz(path) as reader:
-                yield f"{line}  {len(reader.names)} variables"
+                metrics = reader.meta().get("metrics", {})
+                said = "".join(f"  {name}={value:.6g}" for name, value in metrics.items())
+                yield f"{line}  {len(reader.names)} variables{said}"
         except BrokenFileError as error:
             yield f"{line}  broken: {error.reason}"
 
 
+def verify_all(paths: Sequence[Path]) -> Iterator[str]:
+    """Yield one line per checkpoint that is whole, and fail with those that are not."""
+    broken: list[BrokenFileError] = []
+    for path in paths:
+        for file in sorted(path.rglob(Checkpoint.FILE_MATCH)) if path.is_dir() else [path]:
+            try:
+                count, total = verify(file)
+            except BrokenFileError as error:
+                broken.append(error)
+                yield f"{file}  broken: {error.reason}"
+            else:
+                yield f"{file}  whole: {count} variables, {size(total)}"
+    if broken:
+        raise broken[0]
+
+
+def average_all(paths: Sequence[Path], output: Path) -> Iterator[str]:
+    """Write the average, and yield a line about it."""
+    count = average(paths, output)
+    yield f"{output}  {count} variables, the mean of {len(paths)} checkpoints"
+
+
 def show_variables(path: Path) -> Iterator[str]:
-    """Yield one line per variable of the checkpoint: name, dtype and shape."""
+    """Yield one line per variable of the checkpoint: name, dtype, shape, least and largest."""
     with open_npz(path) as reader:
         width = max((len(name) for name in reader.names), default=0)
         total = 0
         for name in reader.names:
             header = reader.header(name)
             total += header.nbytes
-            dtype = header.dtype.names[0] if header.dtype.names else header.dtype
-            yield f"{name:<{width}}  {dtype!s:<10} {header.shape}".rstrip()
+            dtype = name_of_dtype(header.dtype)
+            line = f"{name:<{width}}  {dtype:<10} {header.shape!s:<14} "
+            yield (line + value_range(reader.read([name])[name])).rstrip()
         yield f"{len(reader.names)} variables, {size(total)}"
+
+
+def value_range(array: Array) -> str:
+    """The least and the largest value, of numbers.
+
+    >>> import numpy as np
+    >>> value_range(np.array([1, 2.5, np.nan]))
+    '1 .. 2.5, 1 nan'
+    """
+    numbers = as_numbers(as_known(array))
+    if numbers is None or not numbers.size or numbers.dtype.kind == "c":
+        return ""
+    numbers = numbers.astype(np.float64)
+    nans = int(np.count_nonzero(np.isnan(numbers)))
+    text = f"{np.fmin.reduce(numbers, axis=None):.6g} .. {np.fmax.reduce(numbers, axis=None):.6g}"
+    return f"{text}, {nans} nan" if nans else text
 
 
 def size(count: float) -> str:

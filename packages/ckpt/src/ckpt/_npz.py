@@ -177,6 +177,16 @@ class NpzReader:
         arrays = self._read_members([f"{self.index[name]}.npy" for name in wanted])
         return dict(zip(wanted, arrays, strict=True))
 
+    def place(self, name: str, whole: Array) -> Array:
+        """View the value of a variable in the bytes of the whole file, unverified."""
+        member = self._member(f"{self.index[name]}.npy")
+        with _believing_nothing(f"member {member.name!r}: "):
+            header = whole[member.offset : member.offset + _zip.LOCAL.size + len(member.name)]
+            start = self._start(member, header.tobytes())
+            data = whole[start : start + member.size]
+            npy = parse_header(data[: _npy.LONGEST + 12].tobytes())
+            return _npy.shaped(data[npy.length :], npy)
+
     def meta(self) -> dict[str, Any]:
         """Read the plain data stored beside the arrays; empty if there are none."""
         if META not in self.members:

@@ -1,0 +1,137 @@
+"""Nested dicts and lists of arrays, and any pytree of jax, as one collection of variables."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckpt._collection import Var, VarCollection
+from ckpt.errors import UnsupportedValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def tree_variables(tree: Any) -> TreeVariables:
+    """The arrays and numbers in a tree, named by the keys that lead to them.
+
+    Dicts and lists are restored in place. Whatever else jax knows as a pytree (tuples, states of
+    optax, modules of equinox and flax) cannot be changed in place: take ``.tree`` afterwards.
+    Leaves of other kinds (None, text, functions) stay as they are.
+
+    Args:
+        tree: The tree; names of its keys may not contain ``/``.
+
+    Raises:
+        UnsupportedValueError: Two leaves would have one name.
+
+    >>> import ckpt
+    >>> params = {"encoder": {"w": np.ones(2)}, "layers": [np.zeros(1)], "name": "net"}
+    >>> variables = ckpt.tree_variables(params)
+    >>> sorted(variables)
+    ['encoder/w', 'layers/0']
+    >>> variables["encoder/w"].assign(np.zeros(2))
+    >>> params["encoder"]["w"]
+    array([0., 0.])
+    """
+    return TreeVariables(tree)
+
+
+class TreeVariables(VarCollection):
+    """The variables of a tree; see :func:`ckpt.tree_variables`."""
+
+    def __init__(self, tree: Any) -> None:
+        self._tree = tree
+        self._leaves: list[Any] = []
+        self._rebuild: Callable[[list[Any]], Any] | None = None
+        found: list[tuple[str, Any]] = []
+        if isinstance(tree, (dict, list)) and _is_plain(tree):
+            _walk(tree, (), found)
+        else:
+            found = self._flatten(tree)
+        super().__init__(dict(found))
+        if len(self) != len(found):
+            names = [name for name, _ in found]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UnsupportedValueError(twice, "two leaves of the tree have this name")
+
+    @property
+    def tree(self) -> Any:
+        """The tree with the values that its variables have now."""
+        if self._rebuild is None:
+            return self._tree
+        return self._rebuild([x.value if isinstance(x, Leaf) else x for x in self._leaves])
+
+    def _flatten(self, tree: Any) -> list[tuple[str, Any]]:
+        jax: Any = sys.modules.get("jax")
+        if jax is None:
+            kind = type(tree).__name__
+            raise UnsupportedValueError("", f"a {kind} is no dict or list; import jax first")
+        leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
+        named: list[tuple[str, Any]] = []
+        for keys, value in leaves:
+            leaf = Leaf(value) if _is_value(value) else value
+            self._leaves.append(leaf)
+            if isinstance(leaf, Leaf):
+                named.append(("/".join(map(_key, keys)) or "value", leaf))
+        self._rebuild = structure.unflatten
+        return named
+
+
+class Leaf(Var):
+    """A leaf of a tree that is rebuilt."""
+
+
+class Slot:
+    """A place in a dict or list."""
+
+    def __init__(self, container: Any, key: Any) -> None:
+        self.container, self.key = container, key
+
+    @property
+    def value(self) -> Any:
+        """What is there."""
+        return self.container[self.key]
+
+    def assign(self, tensor: Any, /) -> None:
+        """Put something there."""
+        self.container[self.key] = tensor
+
+
+def _walk(node: Any, path: tuple[str, ...], found: list[tuple[str, Any]]) -> None:
+    for key, value in _items(node):
+        here = (*path, str(key))
+        if isinstance(value, (dict, list)):
+            _walk(value, here, found)
+        elif _is_value(value):
+            found.append(("/".join(here), Slot(node, key)))
+
+
+def _items(node: Any) -> list[tuple[Any, Any]]:
+    pairs: Any = node.items() if hasattr(node, "items") else enumerate(node)
+    return list(pairs)
+
+
+def _is_plain(node: Any) -> bool:
+    """Whether a tree is dicts and lists all the way down to its leaves."""
+    if isinstance(node, (dict, list)):
+        return all(_is_plain(value) for _, value in _items(node))
+    return _is_value(node) or not isinstance(node, tuple)
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, complex, np.generic)) or (
+        hasattr(value, "dtype") and hasattr(value, "shape")
+    )
+
+
+def _key(key: Any) -> str:
+    for attribute in ("key", "idx", "name"):
+        if hasattr(key, attribute):
+            return str(getattr(key, attribute))
+    return str(key)
+
+
+tree_variables.__module__ = TreeVariables.__module__ = "ckpt"
