@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -219,3 +220,41 @@ def test_inputs_read_through_the_storage_are_known_by_digest(storage: savethat.S
     inputs = json.loads((node.output_dir / "reproducible.json").read_text())["inputs"]
     assert set(inputs) == {"data", "data/a.csv"}
     assert all(digest.startswith("xxh3_128:") for digest in inputs.values())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_broken_file_of_one_run_does_not_hide_the_others(
+    storage: savethat.Storage, content: str
+) -> None:
+    for name in ("one", "two"):
+        savethat.create_node(Measures, storage=storage, key=name).run()
+    (storage / "one" / "results.pickle").unlink()
+    (storage / "one" / "state.json").write_text(content)
+    (storage / "one" / "args.json").write_text(content)
+
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        runs = storage.find_runs()
+
+    assert {run["run_key"]: run["run_state"] for run in runs} == {
+        "one": "failed",
+        "two": "completed",
+    }
+
+
+@posix
+def test_a_child_process_that_is_terminated_is_not_the_run(storage: savethat.Storage) -> None:
+    class Forks(savethat.Node[NoArgs, int]):
+        def _run(self) -> int:
+            pid = os.fork()
+            if pid == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+                os._exit(0)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    node = savethat.create_node(Forks, storage=storage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside a thread
+
+        assert node.run() == -signal.SIGTERM
+    assert [run["run_state"] for run in storage.find_runs()] == ["completed"]

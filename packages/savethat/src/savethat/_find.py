@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from savethat._key import TIME, date_of_time, is_selected, parts_of
 from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
-from savethat.errors import NotSyncedWarning
+from savethat.errors import NotSyncedWarning, SavethatWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,14 +91,26 @@ class Found:
         if self.completed:
             return "completed"
         data = self.read(STATE)
-        state = "failed" if data is None else decode_state(data).now
+        try:
+            state = "failed" if data is None else decode_state(data).now
+        except ValueError as error:
+            self._warn(STATE, error)
+            return "failed"
         return "failed" if state == "completed" else state  # its results have been taken away
 
     @property
     def args(self) -> dict[str, Any]:
         """What ``args.json`` holds."""
-        content: dict[str, Any] = json.loads(self.read(ARGS) or b"{}")
-        return content
+        try:
+            content: Any = json.loads(self.read(ARGS) or b"{}")
+        except ValueError as error:
+            self._warn(ARGS, error)
+            content = {}
+        return content if isinstance(content, dict) else {}
+
+    def _warn(self, name: str, error: ValueError) -> None:
+        text = f"{self.key}/{name} cannot be read: {error}"
+        warnings.warn(text, SavethatWarning, stacklevel=4)
 
     def _has(self, name: str) -> bool:
         if self._names is not None:

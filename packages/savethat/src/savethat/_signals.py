@@ -6,6 +6,7 @@ once, and the run would be lost.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -32,15 +33,20 @@ class Termination:
     """What to do with a request to end."""
 
     def __init__(self) -> None:
+        self.pid = os.getpid()
         self.holding = False
         self.held: int | None = None
 
     def handle(self, signum: int, _: Any) -> None:
         """Raise :class:`Terminated`; while holding, later."""
-        if not self.holding:
+        if os.getpid() != self.pid:  # a child process that was forked: not the run's business
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        elif not self.holding:
             self.holding = True  # what comes after is the end, and a second request adds nothing
             raise Terminated(signum)
-        self.held = signum
+        else:
+            self.held = signum
 
     @contextmanager
     def hold(self) -> Generator[None]:

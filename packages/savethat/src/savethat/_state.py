@@ -94,7 +94,9 @@ def decode_state(data: bytes) -> RunState:
         ValueError: The bytes are no state.
     """
     known = {f.name for f in fields(RunState)}
-    content: dict[str, Any] = json.loads(data)
+    content: Any = json.loads(data)
+    if not isinstance(content, dict):
+        raise ValueError("a state is an object")  # noqa: TRY004 # of JSON, not of Python
     return RunState(**{name: value for name, value in content.items() if name in known})
 
 
