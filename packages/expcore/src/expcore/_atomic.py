@@ -18,7 +18,7 @@ from expcore._locks import try_lock
 from expcore._stream import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from typing_extensions import Buffer
 
@@ -64,7 +64,7 @@ def write_file(
 @contextmanager
 def open_atomic(
     path: str | os.PathLike[str], *, overwrite: bool = True, follow_symlinks: bool = False
-) -> Iterator[BinaryIO]:
+) -> Generator[BinaryIO]:
     """Open a file for writing that takes the place of ``path`` when the block ends well.
 
     If the block raises, or the process is killed, the file is as it was before.

@@ -9,6 +9,11 @@ goes on when it sees no version but its own. Versions an hour older than its own
 of killed claimants.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportPrivateUsage=false
+
 from __future__ import annotations
 
 import io
@@ -28,7 +33,7 @@ from expcore._b2_errors import translated
 from expcore._credentials import B2Key
 from expcore._digest import digest_bytes, digest_file
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, read_all
 from expcore.errors import (
     IntegrityError,
     InvalidKey,
@@ -39,7 +44,7 @@ from expcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from expcore._storage import Data
 
@@ -173,20 +178,20 @@ class B2Storage(Storage):
             raise MissingExtraError(f"the storage {self.url}", "b2") from None
         # In memory: the default is a file in the home folder, and it would hold the key.
         api = B2Api(InMemoryAccountInfo())
-        http = api.session.raw_api.b2_http
+        http: Any = cast("Any", api.session.raw_api).b2_http
         http.CONNECTION_TIMEOUT = 10.0
         http.TIMEOUT = http.TIMEOUT_FOR_UPLOAD = TIMEOUT_S
         # One attempt: what comes next is decided in one place, expcore._retry.
         once: Callable[..., Any] = http._translate_and_retry
         for scheme in ("http://", "https://"):
-            adapter = type(http.session.get_adapter(scheme))(pool_maxsize=CONNECTIONS)
-            http.session.mount(scheme, adapter)
+            kind: Any = type(http.session.get_adapter(scheme))
+            http.session.mount(scheme, kind(pool_maxsize=CONNECTIONS))
         http._translate_and_retry = lambda function, _tries, params=None: once(function, 1, params)
         api.authorize_account(self._key.key_id, self._key.key, realm=self._realm)
         return api.get_bucket_by_name(self.bucket)
 
     @contextmanager
-    def _translated(self, action: str, key: str | None = None) -> Iterator[None]:
+    def _translated(self, action: str, key: str | None = None) -> Generator[None]:
         with translated(self.url, action, key):
             yield
 
@@ -197,7 +202,7 @@ class B2Storage(Storage):
         return Stat(key, size, found.upload_timestamp / 1000, digest)
 
     def _upload(self, name: str, data: Data, action: str) -> Any:
-        if not isinstance(data, Path) and hasattr(data, "read"):
+        if not isinstance(data, Path) and is_stream(data):
             # B2 wants to know the length first, and a large stream is sent by several threads.
             with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
                 path = Path(folder, "value")
@@ -274,7 +279,7 @@ class B2Storage(Storage):
                 self._connect().delete_file_version(version.id_, name)
 
     @contextmanager
-    def _claimed(self, key: str) -> Iterator[None]:
+    def _claimed(self, key: str) -> Generator[None]:
         """Hold the marker of a key; of several claimants one goes on and the others lose."""
         action = f"claim {key!r}"
         name = self.prefix + CLAIMS + digest_bytes(key.encode()).partition(":")[2]
@@ -333,8 +338,8 @@ def _sha1(content_sha1: str | None, file_info: dict[str, str]) -> str | None:
     """Return the digest that B2 keeps; large files have one if they were told it."""
     if own := file_info.get(DIGEST_INFO):
         return own
-    found = file_info.get("large_file_sha1") or content_sha1
-    return None if found in {None, "none"} else f"sha1:{found.removeprefix('unverified:')}"  # type: ignore[union-attr]
+    found = file_info.get("large_file_sha1") or content_sha1 or "none"
+    return None if found == "none" else f"sha1:{found.removeprefix('unverified:')}"
 
 
 def open_b2(url: str) -> Storage:

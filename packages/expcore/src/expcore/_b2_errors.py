@@ -15,7 +15,7 @@ from expcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _MISSING = {"FileNotPresent", "FileOrBucketNotFound", "ResourceNotFound", "FileDeleted"}
 _DENIED = {"AccessDenied", "RestrictedBucket", "Unauthorized", "NotAllowedByAppKeyError"}
@@ -26,7 +26,7 @@ _NETWORK = {"requests.exceptions", "urllib3.exceptions", "http.client", "ssl", "
 
 
 @contextmanager
-def translated(url: str, action: str, key: str | None = None) -> Iterator[None]:
+def translated(url: str, action: str, key: str | None = None) -> Generator[None]:
     """Raise this package's errors for those of b2sdk in the block.
 
     The cause is left out on purpose: a request's traceback and arguments hold tokens.

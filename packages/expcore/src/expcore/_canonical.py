@@ -26,6 +26,10 @@ per type by :mod:`expcore._resolve`. Names of variables, order of insertion, ide
 sharing leave no trace. Large buffers are digested where they lie.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import sys
@@ -82,7 +86,7 @@ class Walk:
         """Return a value's encoding."""
         return (TABLE.get(type(value)) or resolve(value))(value, self)
 
-    def object(self, kind: str, *parts: Any) -> bytes:
+    def compose(self, kind: str, *parts: Any) -> bytes:
         """Return the encoding of an object that is what its parts are."""
         return self.join(kind, [self.encode(part) for part in parts])
 

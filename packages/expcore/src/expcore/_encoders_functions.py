@@ -1,5 +1,9 @@
 """Functions by what they do, classes by name and definition."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import dataclasses
@@ -56,11 +60,11 @@ def encode_code_object(code: types.CodeType, walk: Walk) -> bytes:
     """Encode code by its source, or else by its bytecode, which differs between Pythons."""
     source = canonical_source(code)
     if source is not None:
-        return walk.object("source", source)
+        return walk.compose("source", source)
     consts = list(code.co_consts)
     if code.co_flags & CO_HAS_DOCSTRING if sys.version_info >= (3, 13) else _has_docstring(code):
         consts[0] = None
-    return walk.object(
+    return walk.compose(
         "bytecode",
         sys.implementation.cache_tag,
         code.co_code,
@@ -88,7 +92,7 @@ def encode_builtin(value: Any, walk: Walk) -> bytes:
     """Encode a function written in C by its name, and by the object it is bound to."""
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        return walk.object("builtin", class_name(value))
+        return walk.compose("builtin", class_name(value))
     return walk.join(
         "builtin", [walk.encode(value.__name__), walk.attributes({"__self__": owner})]
     )
@@ -96,7 +100,7 @@ def encode_builtin(value: Any, walk: Walk) -> bytes:
 
 def encode_descriptor(value: Any, walk: Walk) -> bytes:
     """Encode a method of a type written in C by its name."""
-    return walk.object("descriptor", class_name(value.__objclass__), value.__name__)
+    return walk.compose("descriptor", class_name(value.__objclass__), value.__name__)
 
 
 def encode_partial(value: functools.partial[Any], walk: Walk) -> bytes:
@@ -108,12 +112,12 @@ def encode_partial(value: functools.partial[Any], walk: Walk) -> bytes:
 
 def encode_wrapper(value: Any, walk: Walk) -> bytes:
     """Encode a static or class method, or a function behind a cache, by what it wraps."""
-    return walk.object(f"wrapper {type(value).__name__}", value.__wrapped__)
+    return walk.compose(f"wrapper {type(value).__name__}", value.__wrapped__)
 
 
 def encode_property(value: property, walk: Walk) -> bytes:
     """Encode a property by its functions."""
-    return walk.object("property", value.fget, value.fset, value.fdel)
+    return walk.compose("property", value.fget, value.fset, value.fdel)
 
 
 def encode_class(value: type, walk: Walk) -> bytes:
@@ -125,7 +129,7 @@ def encode_class(value: type, walk: Walk) -> bytes:
     name = class_name(value)
     top = name.partition(".")[0]
     if not value.__flags__ & _HEAP_TYPE or top in sys.stdlib_module_names:
-        return walk.object("type", name)
+        return walk.compose("type", name)
     known = walk.enter(value)
     if known is not None:
         return known
@@ -141,7 +145,7 @@ def encode_class(value: type, walk: Walk) -> bytes:
         except UndigestableError:
             # A lock or a cache on the class says nothing about what the class does.
             walk.stack = around
-            encoded = walk.object("undigestable", class_name(type(part)))
+            encoded = walk.compose("undigestable", class_name(type(part)))
         parts += walk.encode(attribute), encoded
     return walk.leave(value, walk.join("class", parts))
 
@@ -149,9 +153,10 @@ def encode_class(value: type, walk: Walk) -> bytes:
 def _definition(value: type) -> dict[str, Any]:
     if issubclass(value, enum.Enum):
         return {name: member.value for name, member in value.__members__.items()}
-    if issubclass(value, tuple) and hasattr(value, "_field_defaults"):
-        return {"fields": value._fields, "defaults": value._field_defaults}
     definition: dict[str, Any] = {}
+    if issubclass(value, tuple) and "_field_defaults" in vars(value):
+        names = ("_fields", "_field_defaults")
+        return {name: vars(value)[name] for name in names}
     for name, part in vars(value).items():
         if name == "__annotations__":
             definition[name] = {field: _annotation(hint) for field, hint in part.items()}

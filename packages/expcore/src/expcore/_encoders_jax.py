@@ -1,5 +1,10 @@
 """jax: arrays by dtype, shape and content, whatever device they are on."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 def _array(value: Any, walk: Walk) -> bytes:
     if isinstance(value, jax.core.Tracer):
         raise UndigestableError("", "Tracer", "a traced array has no values yet; digest outside")
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
         return walk.join("jax key", [
             walk.encode(str(value.dtype)), _array(jax.random.key_data(value), walk)
         ])  # fmt: skip

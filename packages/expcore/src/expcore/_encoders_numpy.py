@@ -1,5 +1,9 @@
 """numpy: arrays by dtype, shape and content, wherever and however they lie in memory."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import threading
@@ -94,7 +98,8 @@ class _Frontier:
     def __init__(self, flat: Any) -> None:
         self.flat = flat
         self.step = HELPER_BYTES // flat.dtype.itemsize
-        self.low, self.high = 0, flat.size
+        self.low: int = 0
+        self.high: int = flat.size
         """What is digested begins to be looked at here, and from there on all was looked at."""
         self.found: list[bool] = []
         threading.Thread(target=self._run, name="expcore-nan", daemon=True).start()
@@ -193,10 +198,10 @@ def _encode_dtype(dtype: Any, walk: Walk) -> bytes:
         ]
         return walk.join("struct", [walk.encode(dtype.itemsize), *parts])
     if dtype.kind == "T":
-        return walk.object("dtype", "StringDType", repr(getattr(dtype, "na_object", None)))
+        return walk.compose("dtype", "StringDType", repr(getattr(dtype, "na_object", None)))
     name = dtype.str if dtype.char not in "gG" else f"{dtype.str} {np.finfo(dtype).nmant}"
     # Types of others (ml_dtypes' bfloat16) all call themselves plain bytes.
-    return walk.object("dtype", name if type(dtype).__module__ == "numpy.dtypes" else str(dtype))
+    return walk.compose("dtype", name if type(dtype).__module__ == "numpy.dtypes" else str(dtype))
 
 
 def _masked(value: Any, walk: Walk) -> bytes:
@@ -214,7 +219,7 @@ def _scalar(value: Any, walk: Walk) -> bytes:
 
 
 def _object_scalar(value: Any, walk: Walk) -> bytes:
-    return walk.object("ufunc", value.__name__)
+    return walk.compose("ufunc", value.__name__)
 
 
 ENCODERS: dict[type, Encoder] = {

@@ -1,5 +1,9 @@
 """Objects by class and state: enums, dataclasses, named tuples, and whatever can be reduced."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import copyreg
@@ -88,14 +92,15 @@ def reduced(value: Any, walk: Walk) -> bytes:
     kind = type(value)
     try:
         reduce = copyreg.dispatch_table.get(kind)
-        parts = reduce(value) if reduce else value.__reduce_ex__(4)
+        parts: Any = reduce(value) if reduce else value.__reduce_ex__(4)
     except RecursionError:
         raise
     except Exception as error:
         raise UndigestableError("", kind.__qualname__, f"{error}; {REMEDY}") from None
     if isinstance(parts, str):
-        return walk.leave(value, walk.object("global", class_name(kind), parts))
-    function, args, state, items, pairs = (*parts, None, None, None)[:5]
+        return walk.leave(value, walk.compose("global", class_name(kind), parts))
+    filled: tuple[Any, ...] = (*parts, None, None, None)
+    function, args, state, items, pairs = filled[:5]
     if function is copyreg.__newobj__ or function is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
         function, *args = args
     if state is None or type(state) is dict or _is_state_and_slots(state):
@@ -143,10 +148,12 @@ def _encode_state(state: Any, walk: Walk) -> bytes:
 
 def _has_default_state(kind: type) -> bool:
     """Say whether nobody defined what the state of the class's objects is."""
-    if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
-        return False
-    getstate = getattr(kind.__getstate__, "__name__", "")  # frozen slots bring their own
-    return kind.__getstate__ is object.__getstate__ or getstate == "_dataclass_getstate"
+    for name in ("__reduce_ex__", "__reduce__", "__getstate__"):
+        method = getattr(kind, name)
+        # Frozen dataclasses with slots bring a __getstate__ of their own.
+        if method is not getattr(object, name) and method.__name__ != "_dataclass_getstate":
+            return False
+    return True
 
 
 def _dataclass(value: Any, walk: Walk) -> bytes:
@@ -165,12 +172,12 @@ def _named_tuple(value: Any, walk: Walk) -> bytes:
 
 
 def _enum(value: Any, walk: Walk) -> bytes:
-    return walk.object("enum", class_name(type(value)), value.name, value.value)
+    return walk.compose("enum", class_name(type(value)), value.name, value.value)
 
 
 def _flag(value: Any, walk: Walk) -> bytes:
     # The name of several flags together is written differently by different Pythons.
-    return walk.object("flag", class_name(type(value)), value.value)
+    return walk.compose("flag", class_name(type(value)), value.value)
 
 
 def _refuse(reason: str) -> Encoder:

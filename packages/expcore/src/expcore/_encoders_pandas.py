@@ -1,5 +1,10 @@
 """pandas: frames and series by their labels, and by the dtype and values of each column."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -75,15 +80,15 @@ def _nullable(kind: str, data: Any, value: Any, walk: Walk) -> bytes:
 
 
 def _scalar(value: Any, walk: Walk) -> bytes:
-    return walk.object(class_name(type(value)), repr(value))
+    return walk.compose(class_name(type(value)), repr(value))
 
 
 def _timestamp(value: Any, walk: Walk) -> bytes:
-    return walk.object("timestamp", value.unit, value.value, value.tzinfo, value.fold)
+    return walk.compose("timestamp", value.unit, value.value, value.tzinfo, value.fold)
 
 
 def _missing(_: Any, walk: Walk) -> bytes:
-    return walk.object("pandas.NA")
+    return walk.compose("pandas.NA")
 
 
 ENCODERS: dict[type, Encoder] = {
@@ -93,11 +98,11 @@ ENCODERS: dict[type, Encoder] = {
     pd.api.extensions.ExtensionArray: _array,
     pd.api.extensions.ExtensionDtype: _scalar,
     pd.Timestamp: _timestamp,
-    pd.Timedelta: lambda value, walk: walk.object("timedelta64", value.unit, value.value),
+    pd.Timedelta: lambda value, walk: walk.compose("timedelta64", value.unit, value.value),
     pd.Period: _scalar,
-    pd.Interval: lambda value, walk: walk.object(
+    pd.Interval: lambda value, walk: walk.compose(
         "interval", value.left, value.right, value.closed
     ),
-    type(pd.NaT): lambda _value, walk: walk.object("pandas.NaT"),
+    type(pd.NaT): lambda _value, walk: walk.compose("pandas.NaT"),
     type(pd.NA): _missing,
 }

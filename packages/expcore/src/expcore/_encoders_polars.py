@@ -1,5 +1,9 @@
 """polars: frames and series by the names, dtypes and values of their columns."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -47,7 +51,7 @@ def _lazy(value: Any, _: Walk) -> bytes:
 
 
 def _dtype(value: Any, walk: Walk) -> bytes:
-    return walk.object("polars dtype", str(value))
+    return walk.compose("polars dtype", str(value))
 
 
 ENCODERS: dict[type, Encoder] = {

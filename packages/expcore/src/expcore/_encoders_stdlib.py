@@ -1,5 +1,9 @@
 """The standard library's types, and classes derived from builtin ones."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import array
@@ -81,7 +85,7 @@ def _parts(kind: str, *names: str) -> Encoder:
     """Encode by a few attributes that are values."""
 
     def encode_parts(value: Any, walk: Walk) -> bytes:
-        return walk.object(kind, *[getattr(value, name) for name in names])
+        return walk.compose(kind, *[getattr(value, name) for name in names])
 
     return encode_parts
 
@@ -89,13 +93,13 @@ def _parts(kind: str, *names: str) -> Encoder:
 def _buffer(value: Any, walk: Walk) -> bytes:
     view = memoryview(value)
     kind = type(value).__name__
-    return walk.object(kind, view.format, view.shape, view.tobytes())
+    return walk.compose(kind, view.format, view.shape, view.tobytes())
 
 
 def _array(value: Any, walk: Walk) -> bytes:
     if value.typecode in "fd":
-        return walk.object("array", value.typecode, value.tolist())
-    return walk.object("array", value.typecode, value.itemsize, value.tobytes())
+        return walk.compose("array", value.typecode, value.tolist())
+    return walk.compose("array", value.typecode, value.itemsize, value.tobytes())
 
 
 def _time(kind: str, *names: str) -> Encoder:
@@ -105,15 +109,15 @@ def _time(kind: str, *names: str) -> Encoder:
 def _decimal(value: decimal.Decimal, walk: Walk) -> bytes:
     sign, digits, exponent = value.as_tuple()
     if value.is_nan():
-        return walk.object("decimal", "nan")
-    return walk.object("decimal", sign, digits, exponent)
+        return walk.compose("decimal", "nan")
+    return walk.compose("decimal", sign, digits, exponent)
 
 
 def _path(value: pathlib.PurePath, walk: Walk) -> bytes:
     # A path that a program passes on means the same on any system; `Path` makes another class
     # on each. The pure classes are chosen on purpose.
     kind = "Path" if isinstance(value, pathlib.Path) else type(value).__name__
-    return walk.object("path", kind, value.as_posix())
+    return walk.compose("path", kind, value.as_posix())
 
 
 def _ordered(value: Any, walk: Walk) -> bytes:
@@ -143,11 +147,11 @@ def _contents(value: Any, walk: Walk, kind: str, *parts: Any) -> bytes:
     known = walk.enter(value)
     if known is not None:
         return known
-    return walk.leave(value, walk.object(kind, *parts))
+    return walk.leave(value, walk.compose(kind, *parts))
 
 
 def _keys_view(value: Any, walk: Walk) -> bytes:
-    return walk.object("dict_keys", set(value))
+    return walk.compose("dict_keys", set(value))
 
 
 def _values_view(value: Any, walk: Walk) -> bytes:
@@ -157,17 +161,17 @@ def _values_view(value: Any, walk: Walk) -> bytes:
 
 def _items_view(value: Any, walk: Walk) -> bytes:
     parts = dict(value)
-    return walk.object("dict_items", parts)
+    return walk.compose("dict_items", parts)
 
 
 def _zone(value: zoneinfo.ZoneInfo, walk: Walk) -> bytes:
     if value.key is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise UndigestableError("", "ZoneInfo", "a zone made from a file has no name")
-    return walk.object("zone", value.key)
+    return walk.compose("zone", value.key)
 
 
 def _pattern(value: re.Pattern[Any], walk: Walk) -> bytes:
-    return walk.object("pattern", value.pattern, value.flags)
+    return walk.compose("pattern", value.pattern, value.flags)
 
 
 def _weak(value: Any, _: Walk) -> bytes:
@@ -180,18 +184,18 @@ ENCODERS: dict[type, Encoder] = {
     bytearray: _buffer,
     memoryview: _buffer,
     array.array: _array,
-    range: lambda value, walk: walk.object(
+    range: lambda value, walk: walk.compose(
         "range", len(value), *((value[0], value.step if len(value) > 1 else 0) if value else ())
     ),
     slice: _parts("slice", "start", "stop", "step"),
-    type(NotImplemented): lambda _value, walk: walk.object("NotImplemented"),
+    type(NotImplemented): lambda _value, walk: walk.compose("NotImplemented"),
     datetime.datetime: _time(
         "datetime", "year", "month", "day", "hour", "minute", "second", "microsecond"
     ),
     datetime.date: _parts("date", "year", "month", "day"),
     datetime.time: _time("time", "hour", "minute", "second", "microsecond"),
     datetime.timedelta: _parts("timedelta", "days", "seconds", "microseconds"),
-    datetime.timezone: lambda value, walk: walk.object(
+    datetime.timezone: lambda value, walk: walk.compose(
         "timezone", value.utcoffset(None), value.tzname(None)
     ),
     zoneinfo.ZoneInfo: _zone,
@@ -212,7 +216,7 @@ ENCODERS: dict[type, Encoder] = {
     type({}.keys()): _keys_view,
     type({}.values()): _values_view,
     type({}.items()): _items_view,
-    types.ModuleType: lambda value, walk: walk.object("module", value.__name__),
+    types.ModuleType: lambda value, walk: walk.compose("module", value.__name__),
     types.CodeType: functions.encode_code_object,
     types.FunctionType: functions.encode_function,
     types.MethodType: functions.encode_method,
@@ -226,7 +230,7 @@ ENCODERS: dict[type, Encoder] = {
     functools.partial: functions.encode_partial,
     functools.partialmethod: functions.encode_partial,
     type(functools.lru_cache(maxsize=None)(len)): functions.encode_wrapper,
-    functools.cached_property: lambda value, walk: walk.object("cached property", value.func),
+    functools.cached_property: lambda value, walk: walk.compose("cached property", value.func),
     staticmethod: functions.encode_wrapper,
     classmethod: functions.encode_wrapper,
     property: functions.encode_property,

@@ -1,5 +1,9 @@
 """torch: tensors by class, dtype, shape, device type and bytes; modules by class and state."""
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import ctypes
@@ -27,16 +31,16 @@ def _tensor(value: Any, walk: Walk) -> bytes:
 
 def _content(value: Any, walk: Walk) -> bytes:
     if value.device.type == "meta":
-        return walk.object("meta")
+        return walk.compose("meta")
     if value.is_nested:
         return walk.join("nested", [_tensor(part, walk) for part in value.unbind()])
     if value.layout == torch.sparse_coo:
         value = value.coalesce()
-        return walk.object("coo", value.indices(), value.values())
+        return walk.compose("coo", value.indices(), value.values())
     if value.layout in {torch.sparse_csr, torch.sparse_bsr}:
-        return walk.object("csr", value.crow_indices(), value.col_indices(), value.values())
+        return walk.compose("csr", value.crow_indices(), value.col_indices(), value.values())
     if value.layout in {torch.sparse_csc, torch.sparse_bsc}:
-        return walk.object("csc", value.ccol_indices(), value.row_indices(), value.values())
+        return walk.compose("csc", value.ccol_indices(), value.row_indices(), value.values())
     if value.layout != torch.strided:
         raise UndigestableError("", class_name(type(value)), "convert it with to_dense() first")
     if value.is_quantized:
@@ -54,7 +58,7 @@ def _quantized(value: Any, walk: Walk) -> bytes:
             value.q_per_channel_zero_points(),
             value.q_per_channel_axis(),
         )
-    return walk.object("quantized", str(scheme), value.int_repr(), *parts)
+    return walk.compose("quantized", str(scheme), value.int_repr(), *parts)
 
 
 def _dense(value: Any, walk: Walk) -> bytes:
@@ -119,11 +123,11 @@ def _attributes(state: dict[str, Any], walk: Walk) -> bytes:
 
 
 def _by_repr(value: Any, walk: Walk) -> bytes:
-    return walk.object(class_name(type(value)), str(value))
+    return walk.compose(class_name(type(value)), str(value))
 
 
 def _generator(value: Any, walk: Walk) -> bytes:
-    return walk.object("torch.Generator", value.device.type, value.get_state())
+    return walk.compose("torch.Generator", value.device.type, value.get_state())
 
 
 ENCODERS: dict[type, Encoder] = {

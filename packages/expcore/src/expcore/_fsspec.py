@@ -5,6 +5,11 @@ value is written under a temporary name and moved. ``write_new`` uses the file s
 exclusive creation; on S3 and GCS that is atomic, elsewhere it is as good as the file system's.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import io
@@ -16,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from expcore._fsspec_errors import translated
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._open import without_credentials
-from expcore._storage import Prefix, Stat, Storage, check_range, copy, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
 from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:
@@ -66,10 +71,10 @@ class FsspecStorage(Storage):
             info = self._info(path, key)
             if start == 0 and stop is None:
                 return cast("BinaryIO", self._fs.open(path, "rb"))
-            stop = info["size"] if stop is None else min(stop, info["size"])
-            if start >= stop:
+            end = info["size"] if stop is None else min(stop, info["size"])
+            if start >= end:
                 return io.BytesIO()
-            return io.BytesIO(self._fs.cat_file(path, start=start, end=stop))
+            return io.BytesIO(self._fs.cat_file(path, start=start, end=end))
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
@@ -148,8 +153,8 @@ class FsspecStorage(Storage):
                 self._fs.put_file(str(data), path)
             else:
                 self._fs.pipe_file(path, data.read_bytes())
-        elif hasattr(data, "read"):
-            stream = cast("BinaryIO", data)
+        elif is_stream(data):
+            stream = data
             head = stream.read(WHOLE_BYTES + 1)
             if len(head) <= WHOLE_BYTES:
                 self._fs.pipe_file(path, head)
@@ -181,11 +186,11 @@ class FsspecStorage(Storage):
             self._fs.invalidate_cache()
             try:
                 if flat:
-                    infos = list_values(self._fs.find(folder, detail=True))
+                    infos = tuple(self._fs.find(folder, detail=True).values())
                 else:
-                    infos = self._fs.ls(folder, detail=True)
+                    infos = tuple(self._fs.ls(folder, detail=True))
             except (FileNotFoundError, NotADirectoryError):
-                infos = []
+                infos = ()
         found: dict[str, Any] = {}
         for info in infos:
             name = self._fs._strip_protocol(info["name"])
@@ -201,8 +206,3 @@ class FsspecStorage(Storage):
         for key in sorted(found):
             check_key(key.removesuffix("/"))
             yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
-
-
-def list_values(found: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what a mapping holds; a method of the class above is called ``list``."""
-    return tuple(found.values())

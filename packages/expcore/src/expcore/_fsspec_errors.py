@@ -15,7 +15,7 @@ from expcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # What talks to a network, and raises when that does not answer.
 _CLIENTS = {
@@ -28,7 +28,7 @@ _DENIED = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationExcep
 
 
 @contextmanager
-def translated(url: str, action: str, key: str | None = None) -> Iterator[None]:
+def translated(url: str, action: str, key: str | None = None) -> Generator[None]:
     """Raise this package's errors for those of a file system in the block."""
     try:
         yield

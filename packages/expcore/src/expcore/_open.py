@@ -1,5 +1,7 @@
 """From a URL or a path to a storage."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import os

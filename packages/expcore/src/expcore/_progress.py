@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     Advance: TypeAlias = Callable[[int], object]
 
 
 @contextmanager
-def progress_bar(label: str, total: int | None, unit: str = "B") -> Iterator[Advance]:
+def progress_bar(label: str, total: int | None, unit: str = "B") -> Generator[Advance]:
     """Show a bar while the block runs, where a person can see it.
 
     The bar is tqdm's (extra ``progress``) and needs a terminal on standard error; otherwise
@@ -34,7 +34,7 @@ def progress_bar(label: str, total: int | None, unit: str = "B") -> Iterator[Adv
         yield _ignore
         return
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         yield _ignore
         return

@@ -6,6 +6,10 @@ standard library; classes derived from these, with their attributes; everything 
 parts that ``__reduce_ex__`` names.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from importlib import import_module
@@ -97,6 +101,6 @@ def _by_user(kind: type, content: Callable[[Any], object]) -> Encoder:
         if known is not None:
             return known
         part = content(value)
-        return walk.leave(value, walk.object("user", name, part))
+        return walk.leave(value, walk.compose("user", name, part))
 
     return encode_by_user

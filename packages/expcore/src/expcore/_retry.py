@@ -21,7 +21,7 @@ from expcore.errors import IntegrityError, StorageUnavailable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from expcore._storage import Data
 
@@ -189,7 +189,7 @@ class _Resuming(io.RawIOBase):
 
 
 @contextmanager
-def _replayable(data: Data) -> Iterator[Callable[[], Data]]:
+def _replayable(data: Data) -> Generator[Callable[[], Data]]:
     """Yield a function that gives the same bytes each time; a stream is kept in a file."""
     if isinstance(data, Path) or not hasattr(data, "read"):
         yield lambda: data

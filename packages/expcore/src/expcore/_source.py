@@ -6,6 +6,10 @@ file, compiled now, gives the very code object at hand; a file that was edited a
 imported, or rewritten on import, does not count as source.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 import __future__
 
@@ -20,9 +24,7 @@ if TYPE_CHECKING:
 
     FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
-_FUTURE = 0
-for _name in __future__.all_feature_names:
-    _FUTURE |= getattr(__future__, _name).compiler_flag
+_FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 # What says where, what is only said to people, and what some versions have and others have not.
 _SKIPPED = {"kind", "type_comment", "type_ignores"}
 
@@ -94,7 +96,7 @@ def _could_be(node: FunctionNode, code: CodeType) -> bool:
 def _narrowest(nodes: list[FunctionNode], code: CodeType) -> list[FunctionNode]:
     """Tell the lambdas of one line apart by the columns of their instructions."""
     spans = [span for span in code.co_positions() if None not in span and span[2:] != (0, 0)]
-    places = [((line, col), (end, end_col)) for line, end, col, end_col in spans]  # type: ignore[misc]
+    places = [((line, col), (end, end_col)) for line, end, col, end_col in spans]
     fitting: dict[tuple[Any, Any], FunctionNode] = {}
     for node in nodes:
         body: Any = node.body if isinstance(node, ast.Lambda) else node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from expcore._atomic import open_atomic
 from expcore._digest import new_hasher
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, TypeIs
 
     Data: TypeAlias = Buffer | BinaryIO | Path
     """What can be written: bytes, an open binary file (from its position on), or a path."""
@@ -170,7 +170,7 @@ def read_all(data: Data) -> bytes:
     return bytes(data)
 
 
-def is_stream(data: Data) -> TypeGuard[BinaryIO]:
+def is_stream(data: Data) -> TypeIs[BinaryIO]:
     """Say whether there is something to read from."""
     return hasattr(data, "read")
 

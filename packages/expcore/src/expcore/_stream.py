@@ -5,6 +5,10 @@ of them. Direct writes go to the disk at its own speed, but need memory, offset 
 multiples of the block size: what is not aligned passes through a buffer that is.
 """
 
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import errno
@@ -103,7 +107,7 @@ class _Writer:
             if self.stage is None:
                 self.stage = mmap.mmap(-1, STAGE_BYTES)  # starts on a page
             count = min(len(view), STAGE_BYTES - self.staged)
-            self.stage[self.staged : self.staged + count] = view[:count]  # type: ignore[assignment]
+            self.stage[self.staged : self.staged + count] = view[:count]
             self.staged += count
             view = view[count:]
             if self.staged == STAGE_BYTES:

@@ -28,7 +28,7 @@ import pytest
 from expcore import InvalidKey, KeyExists, KeyNotFound, Prefix, Stat, Storage, digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MEBIBYTE = 1 << 20
 NOT_KEYS = [
@@ -92,7 +92,9 @@ class StorageContract:
     def test_a_bad_key_is_refused_by_every_method(
         self, storage: Storage, key: str, tmp_path: Path
     ) -> None:
-        uses = [storage.read, storage.open_read, storage.stat, storage.exists, storage.delete]
+        uses: tuple[Callable[[str], object], ...] = (
+            storage.read, storage.open_read, storage.stat, storage.exists, storage.delete,
+        )  # fmt: skip
         for use in uses:
             with pytest.raises(InvalidKey):
                 use(key)
