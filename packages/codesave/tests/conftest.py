@@ -75,7 +75,7 @@ def python(tmp_path: Path) -> Callable[..., str]:
     def run(*args: str, code: str | None = None, **env: str) -> str:
         import os
 
-        command = [sys.executable, *args] if code is None else [sys.executable, "-c", code, *args]
+        command = [sys.executable, *(() if code is None else ("-c", code)), *args]
         done = subprocess.run(
             command, env={**os.environ, **env}, capture_output=True, text=True, check=False
         )

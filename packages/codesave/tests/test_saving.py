@@ -526,3 +526,26 @@ def test_the_snapshot_tells_what_went_in(tree, tmp_path):
     assert "biggest: a.py (3), b.py (1)" in snapshot.summary()
     assert "left out: .env looks like a secret" in snapshot.summary()
     assert snapshot.digest.startswith("sha256:")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no resource module there")
+def test_memory_stays_flat_with_a_large_file(tree, tmp_path, python):
+    folder = tree({"a.py": "x = 1\n"})
+    with (folder / "data.bin").open("wb") as file:
+        for _ in range(60):
+            file.write(os.urandom(1 << 20))
+    code = """if True:
+        import resource, sys
+        from codesave import UniqueCodebase, checkpoint
+        checkpoint(sys.argv[1], sys.argv[2] + "warm.zip", ignore_larger_than="1K", verbose=False)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(2):
+            checkpoint(sys.argv[1], sys.argv[2], ignore_larger_than=None, verbose=False)
+        UniqueCodebase(sys.argv[2])
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print((after - before) // (1 if sys.platform != "darwin" else 1024))
+    """
+
+    grown_kib = int(python(str(folder), str(tmp_path / "o.zip"), code=code))
+
+    assert grown_kib < 30 * 1024

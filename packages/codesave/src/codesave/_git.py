@@ -100,6 +100,8 @@ def _remote(folder: Path) -> str | None:
 
 def _diff(folder: Path, saved: Collection[str]) -> str:
     changed = _names(folder, "diff", "--name-only", "--no-renames", "-z", "--relative", "HEAD")
+    if not changed:
+        return ""
     kept_out = [
         name
         for name in changed
