@@ -220,3 +220,31 @@ def test_a_merged_state_of_lora_goes_into_the_plain_model(tmp_path):
     )
     assert not report.missing
     assert torch.equal(fresh.body[0].weight, model.body[0].inner.weight)
+
+
+def dynamically_quantized(net):
+    net.body = torch.ao.quantization.quantize_dynamic(net.body, {nn.Linear}, torch.qint8)
+
+
+def quantized_per_channel(net):
+    engine = torch.ao.quantization.per_channel_dynamic_qconfig
+    net.body = torch.ao.quantization.quantize_dynamic(net.body, {nn.Linear: engine})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("change", [dynamically_quantized, quantized_per_channel])
+def test_quantized(change, compress, tmp_path):
+    if not torch.backends.quantized.supported_engines:
+        pytest.skip("this torch has no quantized kernels")
+    cls = linear_net(change)
+    model = cls().eval()
+    x = torch.linspace(0, 1, 8).reshape(2, 4)
+    model.save(tmp_path / "m.pth", compress=compress)
+    loaded = cls.load(tmp_path / "m.pth").eval()
+    assert torch.equal(loaded(x), model(x))
+    other = cls().eval()
+    other.load(tmp_path / "m.pth")
+    assert torch.equal(other(x), model(x))
+    read = torch.load(tmp_path / "m.pth", weights_only=True)
+    assert {**read["model"], **read.get("compressed", {})}

@@ -106,6 +106,19 @@ def test_a_lying_index_is_a_typed_error(saved, lie):
         assert torch.equal(tensor, before[name])
 
 
+def nested(depth):
+    value = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+LIES["values_nest_deep"] = lambda i: i.update(values={"x": nested(700)})
+LIES["values_speak_of_no_tensor"] = lambda i: i.update(values={"x": {"$": "stored", "name": "y"}})
+LIES["values_speak_of_a_weight"] = lambda i: i.update(
+    values={"x": {"$": "stored", "name": "fc.weight"}}
+)
+
 BLOCK_LIES = {
     "shuffle": lambda b: b.update(shuffle=3),
     "zero_raw": lambda b: b.update(raw=0),

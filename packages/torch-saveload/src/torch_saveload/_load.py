@@ -293,7 +293,7 @@ def _values(cls: type[Module], stored: Stored) -> dict[str, Any]:
     def refuse(name: str, _: object, where: str) -> object:
         raise Undecodable(where, f"a module, {name}, has no place in an extra state")
 
-    decoder = Decoder(KnownTypes(cls), refuse)
+    decoder = Decoder(KnownTypes(cls), refuse, lambda name: stored.extra[name].get())
     try:
         return {name: decoder.decode(data, name) for name, data in stored.values.items()}
     except Undecodable as error:

@@ -21,6 +21,9 @@ and dictionaries with string keys. Everything else is a dictionary with the key 
     {"$": "partial", "function": ..., "args": [...], "kwargs": {...}}
     {"$": "module", "type": "Encoder", "config": {...}}           a decorated module
     {"$": "same", "module": 0}                 the module met as number 0, counted from the left
+    {"$": "stored", "name": "fc._extra_state[0]"}                 a tensor of the file, in an extra
+                                               state only; "parameter": true, and "quantized":
+                                               {"dtype", "scale", "zero_point", "axis"} if it is
     {"$": "default"}                           whatever the default of the parameter is
 
 Names are looked up in :mod:`torch_saveload._registry`. Nothing is imported, no code is stored.
@@ -40,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._bytes import tensor_bytes, tensor_from_bytes
 from ._index import ITEM_SIZES
+from ._quantized import quantization, requantized
 from ._registry import (
     MAX_DEPTH,
     KnownTypes,
@@ -52,7 +56,10 @@ from ._registry import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torch import Tensor
+
 MAX_TENSOR_BYTES = 1 << 16
+EXTRA_STATE = "the extra state "
 _INT64 = 1 << 63
 _KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
 
@@ -76,8 +83,20 @@ class Undecodable(Exception):
 class Encoder:
     """Encode the arguments of one call; a module met twice stays one module."""
 
-    def __init__(self, known: KnownTypes, config_of: Callable[[object], Any]) -> None:
-        """Take what is known of types, and what returns the class name and config of a module."""
+    def __init__(
+        self,
+        known: KnownTypes,
+        config_of: Callable[[object], Any],
+        tensors: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Prepare to encode.
+
+        Args:
+            known: What is known of types.
+            config_of: Returns the class name and config of a module.
+            tensors: Where to put tensors, which are then stored beside the plain data.
+        """
+        self._tensors = tensors
         self._known = known
         self._config_of = config_of
         self._modules: dict[int, int] = {}
@@ -167,6 +186,8 @@ class Encoder:
             return {"$": "device", "name": str(value)}
         if type(value) is torch.Size:
             return {"$": "torch size", "items": list(value)}
+        if self._tensors is not None and type(value) in (torch.Tensor, torch.nn.Parameter):
+            return self._store(value, where.removeprefix(EXTRA_STATE), self._tensors)
         if type(value) is torch.Tensor:
             dtype = str(value.dtype).removeprefix("torch.")
             small = value.numel() * value.element_size() <= MAX_TENSOR_BYTES
@@ -186,6 +207,18 @@ class Encoder:
             data = base64.b64encode(tensor_bytes(flat)).decode()
             return {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "base64": data}
         return None
+
+    def _store(self, value: Tensor, name: str, tensors: dict[str, Tensor]) -> Any:
+        """Put a tensor beside the plain data; a quantized one as its integers."""
+        encoded: dict[str, Any] = {"$": "stored", "name": name}
+        if _is_parameter(value):
+            encoded["parameter"] = True
+        value = value.detach()
+        if value.is_quantized:
+            encoded["quantized"] = quantization(value)
+            value = value.int_repr()
+        tensors[name] = value
+        return encoded
 
     def _numpy(self, value: Any, where: str) -> Any:
         numpy = sys.modules.get("numpy")
@@ -255,8 +288,20 @@ class Encoder:
 class Decoder:
     """Decode the arguments of one call."""
 
-    def __init__(self, known: KnownTypes, build: Callable[[str, Any, str], object]) -> None:
-        """Take what is known of types, and what builds a module from name, config and place."""
+    def __init__(
+        self,
+        known: KnownTypes,
+        build: Callable[[str, Any, str], object],
+        stored: Callable[[str], Tensor] | None = None,
+    ) -> None:
+        """Prepare to decode.
+
+        Args:
+            known: What is known of types.
+            build: Builds a module from its name, its config and where it stands.
+            stored: Returns a tensor that is stored beside the plain data.
+        """
+        self._stored = stored
         self._known = known
         self._build = build
         self._modules: list[object] = []
@@ -386,6 +431,16 @@ class Decoder:
     def same_(self, data: Any, where: str, depth: int) -> object:  # noqa: ARG002
         return self._modules[data["module"]]
 
+    def stored_(self, data: Any, where: str, depth: int) -> object:  # noqa: ARG002
+        import torch
+
+        if self._stored is None:
+            raise Undecodable(where, "no tensors are stored for arguments")
+        value = self._stored(data["name"])
+        if "quantized" in data:
+            value = requantized(value, data["quantized"])
+        return torch.nn.Parameter(value) if data.get("parameter") else value
+
     def _type(self, name: str, where: str, base: type) -> Any:
         found = self._known.get(name)
         if found is None or not issubclass(found, base):
@@ -422,6 +477,7 @@ _FORMS: dict[object, Callable[[Decoder, Any, str, int], object]] = {
     "partial": Decoder.partial_,
     "module": Decoder.module_,
     "same": Decoder.same_,
+    "stored": Decoder.stored_,
 }
 
 
@@ -472,6 +528,12 @@ _SIMPLE_FORMS: dict[object, Callable[[Any], object]] = {
     "torch size": lambda data: _size(data["items"]),
     "tensor": _tensor,
 }
+
+
+def _is_parameter(value: object) -> bool:
+    from torch.nn import Parameter
+
+    return isinstance(value, Parameter)
 
 
 def _is_module(value: object) -> bool:

@@ -6,7 +6,7 @@ import mmap
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from expcore import digest_bytes
 
@@ -116,6 +116,21 @@ class ModelFile:
             return [name for names in found for name in names]
 
 
+def _stored_names(data: Any) -> set[str]:
+    """Return the names of the tensors that plain data speaks of."""
+    names: set[str] = set()
+    todo = [data]  # no recursion: a hostile file nests as deep as it likes
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo += item
+        elif isinstance(item, dict):
+            if item.get("$") == "stored" and isinstance(item.get("name"), str):
+                names.add(item["name"])
+            todo += item.values()
+    return names
+
+
 def _batches(
     items: Iterable[tuple[str, TensorRecord]],
 ) -> Iterator[list[tuple[str, TensorRecord]]]:
@@ -164,9 +179,12 @@ def read(path: Path, *, verify: bool, trust: bool) -> Stored:
             get=lambda: file.tensor(name, verify=check),
         )
 
+    stored = {name: stored_tensor(name, record) for name, record in index.tensors.items()}
+    extra = {name: stored.pop(name) for name in _stored_names(index.values) if name in stored}
     return Stored(
         path=file.path,
-        tensors={name: stored_tensor(name, record) for name, record in index.tensors.items()},
+        tensors=stored,
+        extra=extra,
         class_name=index.class_name or None,
         version=index.version,
         config=index.config if index.class_name else None,

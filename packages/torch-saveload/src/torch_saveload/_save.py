@@ -14,7 +14,7 @@ from ._capture import class_and_config, saveable_config
 from ._direct import fast_sink
 from ._index import Index
 from ._places import is_url, upload
-from ._plain import Encoder, Unencodable
+from ._plain import EXTRA_STATE, Encoder, Unencodable
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
@@ -101,11 +101,12 @@ def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]
     config = saveable_config(model)
     state = collect(model)
     check_saveable(state, class_name)
-    encoder = Encoder(KnownTypes(type(model)), class_and_config)
+    tensors = dict(state.tensors)
+    encoder = Encoder(KnownTypes(type(model)), class_and_config, tensors)
     values: dict[str, Any] = {}
     for name, value in state.values.items():
         try:
-            values[name] = encoder.encode(value, f"the extra state {name}")
+            values[name] = encoder.encode(value, f"{EXTRA_STATE}{name}")
         except Unencodable as error:
             raise UnsaveableError(class_name, error.where, error.found, error.remedy) from error
     index = Index(
@@ -121,7 +122,7 @@ def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]
             prefix: dict(facts) for prefix, facts in state.metadata.items() if _is_plain(facts)
         },
     )
-    return index, state.tensors
+    return index, tensors
 
 
 def _is_plain(facts: object) -> bool:

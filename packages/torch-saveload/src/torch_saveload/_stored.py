@@ -43,6 +43,8 @@ class Stored:
     call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """Arguments from a trusted pickle."""
     values: dict[str, Any] = field(default_factory=dict[str, Any])
+    extra: dict[str, StoredTensor] = field(default_factory=dict[str, "StoredTensor"])
+    """The tensors that the values speak of."""
     ties: tuple[tuple[str, ...], ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     without_config: str = "it holds no arguments"
