@@ -19,7 +19,8 @@ import pytest
 
 import savethat
 from savethat import _plugins
-from savethat._context import activate, read_artifacts
+from savethat._context import activate
+from savethat._lines import read_lines
 
 hookimpl = pluggy.HookimplMarker("savethat")
 
@@ -205,7 +206,7 @@ def test_an_artifact_is_one_line_with_its_facts(
         context.add_artifact("deep/file.bin", kind="model", by="me", digest="xxh3_128:00")
         context.add_artifact(tmp_path / "outside.bin", kind="data", by="me", use="read")
 
-    one, two, three = read_artifacts(context.folder)
+    one, two, three = read_lines(context.folder / "artifacts.jsonl")
     digest = "sha256:" + hashlib.sha256(b"abc").hexdigest()
     assert one.pop("time").endswith("+00:00")
     assert one == {
@@ -227,7 +228,7 @@ def test_an_artifact_is_one_line_with_its_facts(
 def test_a_torn_last_line_is_passed_over(context: savethat.RunContext) -> None:
     (context.folder / "artifacts.jsonl").write_text('{"path": "a"}\n{"pa')
 
-    assert read_artifacts(context.folder) == [{"path": "a"}]
+    assert read_lines(context.folder / "artifacts.jsonl") == [{"path": "a"}]
 
 
 def test_only_the_innermost_run_lists_what_is_written(
@@ -254,8 +255,8 @@ def test_only_the_innermost_run_lists_what_is_written(
     node = savethat.create_node(Outer, storage=storage)
     node.run()
 
-    assert read_artifacts(node.output_dir) == []
-    assert [a["path"] for a in read_artifacts(node.output_dir / "inner")] == ["model"]
+    assert not (node.output_dir / "artifacts.jsonl").exists()
+    assert [a["path"] for a in storage.load_artifacts(f"{node.key}/inner")] == ["model"]
     assert [call for call in recorder.calls if call[0] == "artifact"] == [
         ("artifact", "model", "model")
     ]

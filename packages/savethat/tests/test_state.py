@@ -19,7 +19,6 @@ import pytest
 
 import savethat
 from savethat import _background
-from savethat._metrics import read_metrics
 from savethat._process import started
 from savethat._state import RunState, decode_state, read_state
 
@@ -143,7 +142,7 @@ def test_metrics_are_kept_in_order(storage: savethat.Storage) -> None:
     node = savethat.create_node(Measures, storage=storage)
     node.run()
 
-    lines = read_metrics(node.output_dir)
+    lines = storage.load_metrics(node.key)
     assert [(line["name"], line["value"], line["step"]) for line in lines] == [
         ("loss", 1.0, 0),
         ("loss", 0.5, 1),

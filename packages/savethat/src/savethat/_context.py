@@ -11,13 +11,11 @@
      "time": "2026-11-21T08:00:17.123456+00:00",
      …}                               further facts, as the lister likes
 
-A line is appended by one write, so a killed run has whole lines and at most one torn last one.
 Plugins never import this package: they are handed the objects of this module.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from savethat._lines import append_line
 
 if TYPE_CHECKING:
     import os
@@ -111,26 +111,11 @@ class RunContext:
             facts=facts,
         )
         if innermost_run() in (self, None):
-            _append(self.folder / ARTIFACTS, artifact)
+            append_line(self.folder / ARTIFACTS, artifact.as_dict())
             from savethat._plugins import call_plugins
 
             call_plugins("artifact", run=self, artifact=artifact)
         return artifact
-
-
-def _append(file: Path, artifact: Artifact) -> None:
-    line = json.dumps(artifact.as_dict(), default=str) + "\n"
-    with file.open("ab", buffering=0) as lines:
-        lines.write(line.encode())
-
-
-def read_artifacts(folder: Path) -> list[dict[str, Any]]:
-    """The artifacts listed in a run's folder; a torn last line is passed over."""
-    try:
-        lines = (folder / ARTIFACTS).read_text("utf-8").splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 # The runs going on in this context, outermost first. A thread that a node starts has an empty

@@ -6,12 +6,13 @@ import abc
 import inspect
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, SupportsFloat, TypeVar, get_args, get_origin
 
 from savethat._config import load_config
 from savethat._key import new_key
-from savethat._storage import Storage
+from savethat._storage import METRICS, Storage
 from savethat.errors import NodeAlreadyRan, NodeDefinitionError
 
 if TYPE_CHECKING:
@@ -111,16 +112,18 @@ class Node(abc.ABC, Generic[ARGS, T]):
         return logger.bind(key=self.key)
 
     def log_metric(self, name: str, value: SupportsFloat, step: int | None = None) -> None:
-        """Append a number to the run's ``metrics.jsonl``.
+        """Append a number to the run's ``metrics.jsonl``, with the time.
 
         Args:
             name: What it is, e.g. ``"loss"``.
             value: The number; of any type that ``float()`` takes.
             step: When in the course of the run, e.g. the epoch.
         """
-        from savethat._metrics import append_metric
+        from savethat._lines import append_line
 
-        append_metric(self.output_dir, name, value, step)
+        time = datetime.now(UTC).isoformat()
+        line = {"name": name, "value": float(value), "step": step, "time": time}
+        append_line(self.output_dir / METRICS, line)
 
     def register_pre_run_hook(self, hook: Callable[[Any], object]) -> HookHandle:
         """Call ``hook(node)`` before the node is run."""

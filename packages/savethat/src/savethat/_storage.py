@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from savethat._config import Config, load_config
+from savethat._context import ARTIFACTS
 from savethat.errors import RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import expcore
 
 PathLike = str | os.PathLike[str]
+METRICS = "metrics.jsonl"
 
 
 class Storage:
@@ -306,10 +308,34 @@ class Storage:
         from savethat._results import read_results
         from savethat._state import RESULTS
 
-        file = f"{self.key_of(key)}/{RESULTS}"
-        if not (self / file).exists():
-            self.download_file(file)
+        self._fetch(f"{self.key_of(key)}/{RESULTS}")
         return read_results(self / key, trust=trust)
+
+    def load_metrics(self, key: PathLike) -> list[dict[str, Any]]:
+        """The numbers that a run has logged, in order, each with name, value, step and time.
+
+        Raises:
+            RunNotFound: There is no such run, or it has logged none.
+        """
+        return self._load_lines(f"{self.key_of(key)}/{METRICS}")
+
+    def load_artifacts(self, key: PathLike) -> list[dict[str, Any]]:
+        """The files that plugins have listed in a run, in order.
+
+        Raises:
+            RunNotFound: There is no such run, or it lists none.
+        """
+        return self._load_lines(f"{self.key_of(key)}/{ARTIFACTS}")
+
+    def _load_lines(self, name: str) -> list[dict[str, Any]]:
+        from savethat._lines import read_lines
+
+        self._fetch(name)
+        return read_lines(self / name)
+
+    def _fetch(self, name: str) -> None:
+        if not (self / name).exists():
+            self.download_file(name)
 
 
 def _remove_local(path: Path) -> None:
