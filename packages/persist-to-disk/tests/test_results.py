@@ -214,6 +214,15 @@ def test_a_folder_that_others_may_write_to_is_refused(load, cache, mode):
     assert trusting.calls == 0
 
 
+def test_a_folder_like_tmp_may_hold_the_cache(load, cache):
+    cache.mkdir(parents=True)
+    cache.chmod(0o1777)
+    module = load(LARGE)
+
+    assert module.f(1, 10) == module.f(1, 10)
+    assert module.f.cache_path(1, 10).parents[2].stat().st_mode & 0o777 == 0o700
+
+
 def test_a_file_that_others_may_write_to_is_refused(load):
     module = load(LARGE)
     module.f(1, 10)
@@ -280,7 +289,7 @@ def test_errors_survive_pickling():
         ptd.ConfigError("hashsize", 0, "more"),
         ptd.UnkeyableArgumentError("f", "x", "a lock"),
         ptd.UnkeyableFunctionError("f", "a lock"),
-        ptd.UnsafePathError(Path("x"), 0o777, "can be written by everyone"),
+        ptd.UnsafePathError(Path("x"), 0o777, "can be written by everyone", "run `chmod`"),
         ptd.NotCachedError("f", Path("x")),
     ]
     for error in errors:

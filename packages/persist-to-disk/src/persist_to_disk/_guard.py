@@ -8,6 +8,7 @@ can run code as the one who reads them. So folders are created with mode 0700 an
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def check_folders(root: Path, folder: Path) -> None:
             found = path.stat()
         except FileNotFoundError:
             return
-        check_owner(path, found)
+        # In a folder like /tmp nobody can replace what is another's, and that is looked at next.
+        if path != root or not found.st_mode & stat.S_ISVTX:
+            check_owner(path, found)
 
 
 def check_owner(path: Path | str, found: os.stat_result) -> None:
@@ -65,12 +68,12 @@ def check_owner(path: Path | str, found: os.stat_result) -> None:
         return
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         who = "everyone" if found.st_mode & stat.S_IWOTH else f"group {found.st_gid}"
-        reason = f"can be written by {who}"
+        reason, remedy = f"can be written by {who}", f"run `chmod go-w {shlex.quote(str(path))}`"
     elif found.st_uid not in (os.getuid(), 0):
-        reason = f"belongs to another user (uid {found.st_uid})"
+        reason, remedy = f"belongs to another user (uid {found.st_uid})", "make it your own"
     else:
         return
-    raise UnsafePathError(Path(path), stat.S_IMODE(found.st_mode), reason)
+    raise UnsafePathError(Path(path), stat.S_IMODE(found.st_mode), reason, remedy)
 
 
 def _parts_below(root: Path, folder: Path) -> list[Path]:

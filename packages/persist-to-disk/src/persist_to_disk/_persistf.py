@@ -247,7 +247,7 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
                     return value
             except Exception:
                 # Whatever is wrong with the file or the pickle is dealt with on the long way.
-                del known_results[quick_key(args, kwargs)]
+                known_results.pop(quick_key(args, kwargs), None)
         return memo.call(args, kwargs)
 
     return persisted

@@ -15,7 +15,8 @@ Errors keep their facts as fields and can be pickled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,15 +69,18 @@ class UnkeyableFunctionError(PersistError, TypeError):
 class UnsafePathError(PersistError, PermissionError):
     """Others may write a file or folder whose pickles would be run."""
 
-    def __init__(self, path: Path, mode: int, reason: str) -> None:
-        super().__init__(path, mode, reason)
-        self.path, self.mode, self.reason = path, mode, reason
+    def __init__(self, path: Path, mode: int, reason: str, remedy: str) -> None:
+        super().__init__(errno.EACCES, reason, str(path))
+        self.path, self.mode, self.reason, self.remedy = path, mode, reason, remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.mode, self.reason, self.remedy)
 
     def __str__(self) -> str:
         return (
             f"{self.path} (mode {self.mode:04o}) {self.reason}, and reading a cached result can "
-            f"run code from it. Take the right away (chmod go-w {str(self.path)!r}), or, if you "
-            f"trust everyone who has it, decorate with trust=True"
+            f"run code from it. Either {self.remedy}, or, if you trust everyone who may write "
+            f"there, decorate with trust=True"
         )
 
 
