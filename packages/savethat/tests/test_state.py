@@ -181,6 +181,13 @@ def test_another_machines_run_is_lost_when_its_heart_has_stopped() -> None:
     assert replace(far, heartbeat=old, state="failed").now == "failed"
 
 
+def test_a_heartbeat_arrives_before_another_machine_holds_the_run_for_lost() -> None:
+    from savethat._process import HEARTBEAT_S, LOST_AFTER_S
+    from savethat._sync import AGAIN_S
+
+    assert HEARTBEAT_S + AGAIN_S < LOST_AFTER_S / 2
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the start of a process is known on Linux")
 def test_a_process_of_the_same_number_is_not_the_same_process() -> None:
     mine = RunState()
