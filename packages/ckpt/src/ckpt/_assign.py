@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ckpt._collection import AliasSet, VarCollection, alias_sets
 from ckpt._convert import cast_like, like, to_array
@@ -55,8 +55,7 @@ class Report:
 Report.__module__ = "ckpt"
 
 
-@runtime_checkable
-class Accepting(Protocol):
+class Accepting:
     """A variable that judges for itself what may be assigned to it, as a part of a whole."""
 
     whole: str
@@ -68,7 +67,7 @@ class Accepting(Protocol):
         Raises:
             CkptError: The array does not fit.
         """
-        ...
+        raise NotImplementedError
 
 
 def renaming(renamer: Renamer | None) -> Callable[[str], str]:

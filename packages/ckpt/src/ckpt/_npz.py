@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,12 +26,19 @@ from ckpt._source import FileOrPath, name_of, open_source
 from ckpt.errors import BrokenFileError, UnsupportedValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
 NAMES, META = "names.npy", "meta.json"
 VERSION = 1
+PIECE = 8 << 20
+"""Bytes that a thread reads at a time."""
+THREADS = 3
+SMALL_COUNT = 1000
+"""So many members are small ones, for which a thread costs more than it brings."""
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def encode_npz(
@@ -225,27 +234,26 @@ class NpzReader:
     def _read_bytes(self, names: Sequence[str]) -> Iterator[tuple[Array, _zip.Member]]:
         """Read members into one allocation, never larger than the file; check their sums."""
         members = [self._member(name) for name in names]
-        spans = [(m.offset, self.ends[m.name]) for m in members]
-        places: list[int] = []
-        total = 0
-        for begin, end in spans:
-            total += (begin - total) % _zip.ALIGN  # so that aligned data stay aligned
-            places.append(total)
-            total += end - begin
-        arena = np.empty(total + _zip.ALIGN, np.uint8)
+        runs = _runs([(m.offset, self.ends[m.name]) for m in members])
+        arena = np.empty(sum(run.size for run in runs) + _zip.ALIGN, np.uint8)
         arena = arena[-arena.ctypes.data % _zip.ALIGN :]
         whole = memoryview(cast("Any", arena))
-        for (begin, end), place in zip(spans, places, strict=True):
-            part = whole[place : place + end - begin]
-            if self.source.read_into(begin, part) != len(part):
-                raise _Malformed("it was cut off while it was read")
-        for member, place in zip(members, places, strict=True):
+        shift = {begin: run.place - run.begin for run in runs for begin in run.members}
+        read_runs(self.source, whole, runs)
+        starts: list[int] = []
+        for member in members:
+            place = member.offset + shift[member.offset]
             with _believing_nothing(f"member {member.name!r}: "):
                 header = bytes(whole[place : place + _zip.LOCAL.size + len(member.name)])
-                start = self._start(member, header) - member.offset + place
-                if zlib.crc32(whole[start : start + member.size]) != member.crc:
-                    raise ValueError("its bytes do not have the checksum that it names")
-            yield arena[start : start + member.size], member
+                starts.append(self._start(member, header) + shift[member.offset])
+        spans = [(start, start + m.size) for start, m in zip(starts, members, strict=True)]
+        for member, crc in zip(members, checksums(whole, spans), strict=True):
+            if crc != member.crc:
+                raise _Malformed(
+                    f"member {member.name!r}: its bytes do not have the checksum that it names"
+                )
+        for member, (start, end) in zip(members, spans, strict=True):
+            yield arena[start:end], member
 
     def _read_members(self, names: Sequence[str]) -> Iterator[Array]:
         for data, member in self._read_bytes(names):
@@ -263,3 +271,61 @@ def _parse_header(header: bytes) -> _npy.Header:
 def parse_header(start: bytes) -> _npy.Header:
     """Read the header at the start of some bytes; equal ones are read once."""
     return _parse_header(start[: _npy.header_length(start[:12])])
+
+
+@dataclass(slots=True)
+class _Run:
+    """Members that lie one behind the other, and where they go; alignment is kept."""
+
+    begin: int
+    end: int
+    place: int
+    members: list[int]
+
+    @property
+    def size(self) -> int:
+        return self.end - self.begin + _zip.ALIGN
+
+
+def _runs(spans: Sequence[tuple[int, int]]) -> list[_Run]:
+    runs: list[_Run] = []
+    for begin, end in sorted(set(spans)):
+        if runs and runs[-1].end == begin:
+            runs[-1].end = end
+            runs[-1].members.append(begin)
+        else:
+            after = runs[-1].place + runs[-1].end - runs[-1].begin if runs else 0
+            runs.append(_Run(begin, end, after + (begin - after) % _zip.ALIGN, [begin]))
+    return runs
+
+
+def read_runs(source: _zip.Source, whole: memoryview, runs: Sequence[_Run]) -> None:
+    """Read stretches of a file, large ones in pieces by several threads."""
+    pieces = [
+        (at, whole[run.place + at - run.begin : run.place + min(at + PIECE, run.end) - run.begin])
+        for run in runs
+        for at in range(run.begin, run.end, PIECE)
+    ]
+
+    def read(piece: tuple[int, memoryview]) -> bool:
+        return source.read_into(*piece) == len(piece[1])
+
+    if not all(_each(read, pieces, parallel=source.parallel and len(pieces) > 1)):
+        raise _Malformed("it was cut off while it was read")
+
+
+def checksums(whole: memoryview, spans: Sequence[tuple[int, int]]) -> Iterable[int]:
+    """The checksums of stretches of memory."""
+
+    def crc(span: tuple[int, int]) -> int:
+        return zlib.crc32(whole[span[0] : span[1]])
+
+    large = sum(end - start for start, end in spans) >= PIECE and len(spans) < SMALL_COUNT
+    return _each(crc, spans, parallel=large)
+
+
+def _each(function: Callable[[T], U], items: Sequence[T], *, parallel: bool) -> Iterable[U]:
+    if not parallel:
+        return map(function, items)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, items))

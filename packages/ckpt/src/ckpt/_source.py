@@ -20,6 +20,8 @@ FileOrPath: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
 class PathSource:
     """A file opened by its path; safe to read from several threads."""
 
+    parallel = hasattr(os, "preadv")
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.file = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 -- closed by open_source
         self.size = os.fstat(self.file.fileno()).st_size
@@ -46,6 +48,8 @@ class PathSource:
 
 class StreamSource:
     """A seekable binary file object of whatever kind."""
+
+    parallel = False
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
+from ckpt._assign import Accepting
 from ckpt._collection import Stored, VarCollection, Variable
 from ckpt._pack import pack, tensor_paths, unpack
 from ckpt._tensors import make_tensor, tensor_dtype
@@ -244,7 +245,7 @@ class Fixed:
         raise TypeError("restore the whole collection: parts of a state cannot be assigned")
 
 
-class PendingTensor:
+class PendingTensor(Accepting):
     """A tensor of a state that is being gathered."""
 
     value = None
@@ -264,7 +265,7 @@ class PendingTensor:
         self.gathered[self.path] = tensor
 
 
-class PendingText:
+class PendingText(Accepting):
     """The text of a state; assigned last, it puts the gathered tensors in place."""
 
     value = None

@@ -100,6 +100,8 @@ class Source(Protocol):
     """Bytes at offsets."""
 
     size: int
+    parallel: bool
+    """Whether several threads may read at once."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
@@ -188,7 +190,7 @@ def _entries(data: bytes, count: int, base: int) -> Iterator[Member]:
         raw = data[at : at + name_size]
         extra = data[at + name_size : at + name_size + extra_size]
         at += name_size + extra_size + comment_size
-        name = raw.decode("utf-8" if flags & UTF8 else "cp437", "replace")
+        name = raw.decode("utf-8" if flags & UTF8 or raw.isascii() else "cp437", "replace")
         if magic != b"PK\1\2" or at > len(data):
             raise ValueError("its list of members is damaged")
         if MAX32 in (packed, size, offset):
@@ -226,7 +228,8 @@ def data_start(member: Member, header: bytes) -> int:
         raise ValueError(f"member {member.name!r} is not where it is said to be")
     _, _, flags, method, _, _, crc, packed, _, name_size, extra_size = LOCAL.unpack_from(header)
     name = header[LOCAL.size : LOCAL.size + name_size]
+    plain = name.decode() if name.isascii() else name.decode("cp437")
     agrees = flags & SIZES_FOLLOW or (crc == member.crc and packed in (member.size, MAX32))
-    if method != 0 or not agrees or name.decode("cp437") != member.name:
+    if method != 0 or not agrees or plain != member.name:
         raise ValueError(f"member {member.name!r} is described in two ways")
     return member.offset + LOCAL.size + len(name) + int(extra_size)
