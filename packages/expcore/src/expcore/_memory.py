@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._digest import digest_bytes
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range, group, read_all
 from expcore.errors import KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
@@ -83,15 +83,3 @@ class MemoryStorage(Storage):
                 raise KeyExists(key, self.url)
             self._values[key] = value, stat
         return stat
-
-
-def group(stats: Iterator[Stat], prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
-    """Put what is behind the delimiter into one :class:`Prefix` each; `stats` are sorted."""
-    last = None
-    for stat in stats:
-        end = stat.key.find(delimiter, len(prefix)) if delimiter else -1
-        if delimiter is None or end < 0:
-            yield stat
-        elif (name := stat.key[: end + len(delimiter)]) != last:
-            last = name
-            yield Prefix(name)

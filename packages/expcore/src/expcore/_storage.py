@@ -161,6 +161,18 @@ def copy(source: BinaryIO, target: BinaryIO, expected: Stat | None = None) -> St
     return replace(expected, size=size, digest=digest)
 
 
+def group(stats: Iterator[Stat], prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
+    """Put what is behind the delimiter into one :class:`Prefix` each; `stats` are sorted."""
+    last = None
+    for stat in stats:
+        end = stat.key.find(delimiter, len(prefix)) if delimiter else -1
+        if delimiter is None or end < 0:
+            yield stat
+        elif (name := stat.key[: end + len(delimiter)]) != last:
+            last = name
+            yield Prefix(name)
+
+
 def read_all(data: Data) -> bytes:
     """Return all bytes of what may be written."""
     if isinstance(data, Path):

@@ -54,6 +54,11 @@ class StorageContract:
         """Return an empty storage."""
         raise NotImplementedError("define a fixture `storage` that returns an empty storage")
 
+    @pytest.fixture
+    def files(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Return an empty folder that is not the storage's."""
+        return tmp_path_factory.mktemp("files")
+
     def test_it_is_a_storage(self, storage: Storage) -> None:
         assert isinstance(storage, Storage)
         assert isinstance(storage.url, str)
@@ -90,7 +95,7 @@ class StorageContract:
 
     @pytest.mark.parametrize("key", NOT_KEYS, ids=ascii)
     def test_a_bad_key_is_refused_by_every_method(
-        self, storage: Storage, key: str, tmp_path: Path
+        self, storage: Storage, key: str, files: Path
     ) -> None:
         uses: tuple[Callable[[str], object], ...] = (
             storage.read, storage.open_read, storage.stat, storage.exists, storage.delete,
@@ -102,27 +107,25 @@ class StorageContract:
             with pytest.raises(InvalidKey):
                 put(key, b"")
         with pytest.raises(InvalidKey):
-            storage.download(key, tmp_path / "target")
+            storage.download(key, files / "target")
 
         assert keys(storage.list()) == []
-        assert not (tmp_path / "target").exists()
+        assert not (files / "target").exists()
 
     @pytest.mark.parametrize("prefix", ["/", "../", "a/../", "a//b", "\0"])
     def test_a_bad_prefix_is_refused(self, storage: Storage, prefix: str) -> None:
         with pytest.raises(InvalidKey):
             list(storage.list(prefix))
 
-    def test_buffers_streams_and_files_can_be_written(
-        self, storage: Storage, tmp_path: Path
-    ) -> None:
-        (tmp_path / "file").write_bytes(b"from a file")
+    def test_buffers_streams_and_files_can_be_written(self, storage: Storage, files: Path) -> None:
+        (files / "file").write_bytes(b"from a file")
         stream = io.BytesIO(b"--from a stream")
         stream.seek(2)
 
         storage.write("bytearray", bytearray(b"buffer"))
         storage.write("memoryview", memoryview(b"_buffer")[1:])
         storage.write("stream", stream)
-        storage.write("file", tmp_path / "file")
+        storage.write("file", files / "file")
 
         assert storage.read("bytearray") == storage.read("memoryview") == b"buffer"
         assert storage.read("stream") == b"from a stream"
@@ -188,7 +191,7 @@ class StorageContract:
                 b"0123", b"4567", b"89", b"",
             ]  # fmt: skip
 
-    def test_a_missing_key_is_named(self, storage: Storage, tmp_path: Path) -> None:
+    def test_a_missing_key_is_named(self, storage: Storage, files: Path) -> None:
         for use in (storage.read, storage.open_read, storage.stat):
             with pytest.raises(KeyNotFound, match="'a/missing'") as caught:
                 use("a/missing")
@@ -196,10 +199,10 @@ class StorageContract:
             assert isinstance(caught.value, KeyError)
             assert isinstance(caught.value, FileNotFoundError)
         with pytest.raises(KeyNotFound):
-            storage.download("a/missing", tmp_path / "target")
+            storage.download("a/missing", files / "target")
 
         assert not storage.exists("a/missing")
-        assert list(tmp_path.iterdir()) == []
+        assert list(files.iterdir()) == []
 
     def test_the_start_of_a_key_is_no_key(self, storage: Storage) -> None:
         storage.write("a/b", b"1")
@@ -343,15 +346,15 @@ class StorageContract:
         with pytest.raises(StopIteration):
             next(found)
 
-    def test_files_go_up_and_come_down(self, storage: Storage, tmp_path: Path) -> None:
-        (tmp_path / "source").write_bytes(b"contents")
-        storage.upload(tmp_path / "source", "a/k")
-        (tmp_path / "target").write_bytes(b"old contents")
+    def test_files_go_up_and_come_down(self, storage: Storage, files: Path) -> None:
+        (files / "source").write_bytes(b"contents")
+        storage.upload(files / "source", "a/k")
+        (files / "target").write_bytes(b"old contents")
 
-        storage.download("a/k", tmp_path / "target")
-        storage.download("a/k", str(tmp_path / "new"))
+        storage.download("a/k", files / "target")
+        storage.download("a/k", str(files / "new"))
 
-        assert (tmp_path / "target").read_bytes() == b"contents"
-        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        assert (files / "target").read_bytes() == b"contents"
+        assert sorted(path.name for path in files.iterdir() if path.is_file()) == [
             "new", "source", "target",
         ]  # fmt: skip

@@ -1,0 +1,9 @@
+"""What a storage backend of one's own needs: checks and small helpers.
+
+See "Writing a backend" in ``docs/expcore.md``, and :class:`expcore.testing.StorageContract`.
+"""
+
+from expcore._keys import check_key, check_prefix
+from expcore._storage import check_range, group, read_all
+
+__all__ = ["check_key", "check_prefix", "check_range", "group", "read_all"]
