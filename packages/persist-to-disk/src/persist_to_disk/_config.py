@@ -7,8 +7,6 @@ folder is looked up in the environment each time. What was set by a call wins ov
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import os
 import sys
@@ -51,6 +49,8 @@ class Config:
         Returns:
             The path of the file. What it already says is kept.
         """
+        import io
+
         parser = self._read_ini()
         if not parser.has_section(SECTION):
             parser.add_section(SECTION)
@@ -137,6 +137,8 @@ class Config:
         return check_granularity(found, self._where("lock_granularity"))
 
     def _put(self, name: str, value: str) -> str:
+        import json
+
         self._set[name] = value
         self.version += 1
         # A worker process that is spawned imports the functions' modules, but runs nothing
@@ -147,6 +149,8 @@ class Config:
     def _local(self, name: str) -> str | None:
         found = self._set.get(name)
         if found is None and _is_worker_process() and (text := os.environ.get(INHERITED)):
+            import json
+
             found = json.loads(text).get(name)
         return found
 

@@ -11,10 +11,7 @@ Before this version writes to such a file it renames it to ``N.old.pkl``.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import inspect
-import json
 import logging
 import os
 import pickle
@@ -128,6 +125,9 @@ class OldStore:
         return not self._has_some
 
     def _bucket(self, key: tuple[tuple[str, Any], ...]) -> int:
+        import hashlib
+        import json
+
         if self._options.hash_method == "json":
             data = json.dumps(
                 dict(key),
@@ -173,6 +173,9 @@ class OldStore:
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    import argparse
+    import json
+
     return {
         name: json.dumps(vars(value)) if isinstance(value, argparse.Namespace) else value
         for name, value in arguments.items()
