@@ -39,6 +39,7 @@ Two tensors lie in the same bytes of the file or in different ones, never half i
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass, field
@@ -325,6 +326,7 @@ def is_dense(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     return True
 
 
+@functools.lru_cache(maxsize=1024)
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the stride of a tensor laid out row by row, as torch gives it."""
     stride: list[int] = []

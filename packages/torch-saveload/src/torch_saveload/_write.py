@@ -6,6 +6,7 @@ The format is written down in :mod:`torch_saveload._index`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expcore import digest_bytes
@@ -28,6 +29,7 @@ from ._zip import ZipWriter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import torch
     from torch import Tensor
 
     from ._direct import Sink
@@ -57,8 +59,9 @@ def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shri
             keys[record.offset] = len(keys)
             if record.size:
                 written[memory] = record
-        grad = tensor.requires_grad if _is_parameter(tensor) else None
-        records[name] = record if record.grad is grad else record._replace(grad=grad)
+        elif record.grad is not (grad := _grad(tensor)):
+            record = record._replace(grad=grad)
+        records[name] = record
     index = dataclasses.replace(index, tensors=records)
     writer.add("data.pkl", pickle_of(index, keys))
     writer.add("byteorder", b"little")
@@ -139,13 +142,13 @@ def record_of(tensor: Tensor, dense: Dense, offset: int) -> TensorRecord:
     """Return what is known of a tensor whose elements are written there as they are."""
     data = tensor_bytes(dense.elements)
     return TensorRecord(
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=_dtype_name(tensor.dtype),
         shape=dense.shape,
         offset=offset,
         size=len(data),
         digest=digest_bytes(data),
         stride=None if dense.stride == contiguous_stride(dense.shape) else dense.stride,
-        grad=tensor.requires_grad if _is_parameter(tensor) else None,
+        grad=_grad(tensor),
     )
 
 
@@ -178,7 +181,13 @@ def _memory(tensor: Tensor) -> object:
     )
 
 
-def _is_parameter(tensor: Tensor) -> bool:
+@functools.cache
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _grad(tensor: Tensor) -> bool | None:
+    """Return requires_grad of a parameter, None for any other tensor."""
     from torch.nn import Parameter
 
-    return isinstance(tensor, Parameter)
+    return tensor.requires_grad if isinstance(tensor, Parameter) else None
