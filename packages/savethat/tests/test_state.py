@@ -83,7 +83,7 @@ def test_a_run_is_running_until_its_process_is_killed(
     [
         (signal.SIGTERM, 128 + signal.SIGTERM, "Terminated: SIGTERM"),
         (signal.SIGHUP, 128 + signal.SIGHUP, "Terminated: SIGHUP"),
-        (signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt: "),
+        (signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt"),
     ],
 )
 def test_signals_interrupt_a_run_which_says_so(

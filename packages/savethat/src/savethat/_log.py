@@ -119,7 +119,12 @@ def log_failure(run: RunContext, error: BaseException) -> None:
     lines = "".join(traceback.format_exception(error)).rstrip()
     detail = logger.bind(**{_FILES_ONLY: True}, error_type=type(error).__name__)
     detail.debug("{}", lines)
-    logger.error("{} failed: {}: {}", run.key, type(error).__name__, error)
+    logger.error("{} failed: {}", run.key, describe_error(error))
+
+
+def describe_error(error: BaseException) -> str:
+    """``ValueError: …``; the bare name of an error that says nothing."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def log_to_stderr(level: str) -> None:

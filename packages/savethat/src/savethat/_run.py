@@ -21,12 +21,12 @@ from savethat._background import Background
 from savethat._context import RunContext, activate
 from savethat._find import ARGS
 from savethat._inputs import write_inputs
-from savethat._log import log_failure, log_to
+from savethat._log import describe_error, log_failure, log_to
 from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
 from savethat._secret import redact, secrets_in
-from savethat._signals import termination
+from savethat._signals import Terminated, termination
 from savethat._state import RunState
 from savethat._sync import Sync, claim
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from savethat._node import Node
 
 T = TypeVar("T")
-INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+INTERRUPTIONS = (KeyboardInterrupt, Terminated)  # sys.exit() in a node is the node's failure
 
 
 def execute(node: Node[Any, T]) -> T:
@@ -77,7 +77,7 @@ def _over(state: RunState, error: BaseException, secrets: list[str]) -> RunState
     if state.state != "running":
         return state
     ended = "interrupted" if isinstance(error, INTERRUPTIONS) else "failed"
-    return state.end(ended, redact(f"{type(error).__name__}: {error}", secrets))
+    return state.end(ended, redact(describe_error(error), secrets))
 
 
 def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
