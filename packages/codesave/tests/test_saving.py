@@ -311,6 +311,36 @@ def test_with_git_the_files_are_those_that_git_lists(tree, tmp_path):
     assert names(save(folder, tmp_path)) - without == {"a.log"}
 
 
+PATTERNS = r"""
+*.a !*.a x /x x/ /x/ !x x/* !x/y **/y y/** x/**/z !z * !*/ d[xy] ? #c \#c \!\!b /* !/x x/y */y
+**/x/ a**b **
+""".split()  # noqa: SIM905
+NAMES = ("x", "y", "z", "a.a", "b.b", "dx", "#c", "!b", "ab")
+
+
+@pytest.mark.usefixtures("has_git")
+@pytest.mark.parametrize("seed", range(30))
+def test_any_tree_and_rules_give_what_git_lists(seed, tmp_path):
+    rng = random.Random(seed)
+    folder = tmp_path / "code"
+    for _ in range(14):
+        path = folder.joinpath(*rng.choices(NAMES, k=rng.randint(1, 4)))
+        if not any(parent.is_file() for parent in path.parents) and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    for place in rng.sample(folders, min(len(folders), rng.randint(1, 3))):
+        lines = rng.choices(PATTERNS, k=rng.randint(1, 5))
+        (place / ".gitignore").write_text("\n".join(lines) + "\n")
+
+    without = names(save(folder, tmp_path))
+    git(folder, "init", "-q")
+    listed = set(git(folder, "ls-files", "-z", "-co", "--exclude-standard").split("\0")) - {""}
+
+    assert without == listed
+    assert names(save(folder, tmp_path)) == listed
+
+
 @pytest.mark.usefixtures("has_git")
 def test_a_folder_that_git_ignores_is_saved_when_named(tree, tmp_path):
     folder = tree({".gitignore": "scratch/\n", "scratch/exp.py": "", "scratch/__init__.py": ""})

@@ -8,14 +8,15 @@ In a work tree git itself is asked, so that the answer is that of ``git ls-files
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from codesave._git import run_git
 
 if TYPE_CHECKING:
+    import re
     from pathlib import Path
 
-    from pathspec import GitIgnoreSpec
+    from pathspec import GitIgnoreSpec, RegexPattern
 
 
 class Ignore(Protocol):
@@ -67,13 +68,35 @@ class PatternIgnore:
         decision = False
         for base, spec in self._specs:
             if relative.startswith(base):
-                found = spec.check_file(relative[len(base) :] + slash).include
+                found = _last_match(spec, relative[len(base) :] + slash)
                 decision = decision if found is None else found
         return decision
 
     def other_tree(self, relative: str) -> bool:  # noqa: ARG002
         """No folder is known to have rules of its own."""
         return False
+
+
+def _last_match(spec: GitIgnoreSpec, path: str) -> bool | None:
+    """Whether the last pattern that matches the path itself leaves it out; None without one.
+
+    pathspec also lets a pattern that matches a folder decide about all below it. The walk asks
+    about each folder before what is in it, so that a folder left out is never entered, and one
+    that is taken in (``!logs/``) takes in nothing that another pattern (``*.log``) leaves out.
+    """
+    for pattern in reversed(cast("list[RegexPattern]", list(spec.patterns))):
+        regex = cast("re.Pattern[str] | None", pattern.regex)  # None for a comment
+        if regex is not None and _matches(regex, path):
+            return pattern.include
+    return None
+
+
+def _matches(regex: re.Pattern[str], path: str) -> bool:
+    # The group marks the slash after the folder that matched.
+    marked = "ps_d" in regex.groupindex
+    return any(
+        not marked or match.end("ps_d") in {-1, len(path)} for match in regex.finditer(path)
+    )
 
 
 class GitIgnore:
