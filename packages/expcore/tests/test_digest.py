@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import xxhash
 
 from expcore import MissingExtraError, digest_bytes, digest_file, digest_tree
-from expcore._digest import CHUNK_BYTES
+from expcore._digest import CHUNK_BYTES, MAP_BYTES
 
 
 @pytest.mark.parametrize("algorithm", ["xxh3_128", "sha256", "blake3", "sha1", "md5"])
@@ -95,3 +96,35 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="neither a file"):
         digest_tree(tmp_path)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_large_file_has_the_digest_of_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    data = os.urandom(MAP_BYTES + 12_345)
+    (tmp_path / "a").write_bytes(data)
+    if refused:  # as older systems do
+        monkeypatch.setattr("expcore._digest.MADV_POPULATE_READ", 9999)
+
+    assert digest_file(tmp_path / "a") == digest_bytes(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are mapped on Linux only")
+def test_a_file_that_is_cut_short_while_it_is_mapped_kills_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mmap
+
+    path = tmp_path / "a"
+    path.write_bytes(bytes(MAP_BYTES))
+
+    class Cut(mmap.mmap):
+        def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
+            if start:
+                os.truncate(path, 5 << 20)
+            super().madvise(option, start, length)
+
+    monkeypatch.setattr(mmap, "mmap", Cut)
+
+    assert digest_file(path) == digest_bytes(bytes(5 << 20))

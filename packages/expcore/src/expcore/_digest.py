@@ -8,7 +8,9 @@ elsewhere. ``sha1`` and ``md5`` are understood because object stores name conten
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import sys
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Algorithm: TypeAlias = Literal["xxh3_128", "sha256", "blake3", "sha1", "md5"]
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
+MAP_BYTES = 32 << 20
+"""Files from this size on are mapped."""
+MAP_STEP_BYTES = 4 << 20
+MADV_POPULATE_READ = 22  # Linux 5.14; older ones refuse it
 
 
 class Hasher(Protocol):
@@ -104,19 +110,46 @@ def digest_bytes(data: Buffer, *, algorithm: Algorithm = "xxh3_128") -> str:
 def digest_file(path: str | os.PathLike[str], *, algorithm: Algorithm = "xxh3_128") -> str:
     """Return the digest of a file's contents, :func:`digest_bytes` of its bytes.
 
-    The file is read once, in pieces that stay in the processor's cache. It is not mapped into
-    memory: a mapped file that someone cuts short kills the process that reads it.
+    A large file is mapped into memory where the system can be asked to read ahead: half the
+    time of copying it piece by piece.
 
     Raises:
         OSError: The file cannot be read.
     """
     hasher = new_hasher(algorithm)
-    piece = bytearray(CHUNK_BYTES)
-    view = memoryview(piece)
     with Path(path).open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        done = _update_mapped(hasher, file.fileno(), size) if size >= MAP_BYTES else 0
+        file.seek(done)
+        # Also what was appended since, and all of it where mapping does not work.
+        piece = bytearray(CHUNK_BYTES)
+        view = memoryview(piece)
         while count := file.readinto(piece):
             hasher.update(view[:count])
     return f"{algorithm}:{hasher.hexdigest()}"
+
+
+def _update_mapped(hasher: Hasher, descriptor: int, size: int) -> int:
+    """Digest a file as it lies in the page cache; return how many bytes were digested."""
+    if sys.platform != "linux":
+        return 0
+    done = 0
+    with (
+        mmap.mmap(descriptor, size, prot=mmap.PROT_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        while done < size:
+            count = min(MAP_STEP_BYTES, size - done)
+            try:
+                # Where the file ends by now, or its disk fails, this is an error; touching
+                # the memory would kill the process.
+                mapped.madvise(MADV_POPULATE_READ, done, count)
+            except OSError:
+                return done
+            with view[done : done + count] as piece:
+                hasher.update(piece)
+            done += count
+    return done
 
 
 def digest_tree(folder: str | os.PathLike[str], *, algorithm: Algorithm = "xxh3_128") -> str:
