@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckpt._collection import VarCollection
-from ckpt._npz import as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,15 +39,11 @@ class Snapshot:
         copies: dict[str, Array] = {}
         for place, (name, array) in zip(places, arrays.items(), strict=True):
             fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-            part = self._buffer[place : place + array.nbytes]
-            if array.flags.c_contiguous or fortran:
-                part[:] = np.frombuffer(as_bytes(array), np.uint8) if array.nbytes else 0
-                copies[name] = np.ndarray(
-                    array.shape, array.dtype, part, order="F" if fortran else "C"
-                )
-            else:
-                copies[name] = np.ndarray(array.shape, array.dtype, part)
-                copies[name][...] = array
+            copy: Array = np.ndarray(
+                array.shape, array.dtype, self._buffer, place, order="F" if fortran else "C"
+            )
+            np.copyto(copy, array)
+            copies[name] = copy
         return VarCollection(copies)
 
 

@@ -55,6 +55,7 @@ def _describe(dtype: Dtype) -> str:
     return repr(dtype_to_descr(plain))
 
 
+@lru_cache(maxsize=1024)
 def encode_header(dtype: Dtype, shape: tuple[int, ...], *, fortran: bool) -> bytes:
     """The header of an array, of a length that is a multiple of 64 bytes.
 
