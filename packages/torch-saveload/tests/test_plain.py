@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torch_saveload._plain import Decoder, Encoder, Undecodable
+from torch_saveload._plain import Encoder
 from torch_saveload._registry import KnownTypes
+from torch_saveload._unplain import Decoder, Undecodable
 
 leaves = (
     st.none()

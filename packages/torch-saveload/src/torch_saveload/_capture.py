@@ -13,9 +13,10 @@ import functools
 import inspect
 from typing import Any
 
-from ._plain import Decoder, Encoder, Undecodable, Unencodable
+from ._plain import Encoder, Unencodable
 from ._registry import KnownTypes, add_decorated, decorated
 from ._settings import settings_of
+from ._unplain import Decoder, Undecodable
 from .errors import ConfigError, UnsaveableError
 
 _MARK = "__save_load_init__"

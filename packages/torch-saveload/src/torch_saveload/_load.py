@@ -12,12 +12,12 @@ from ._lazy import LazyBuild, assign, loads_plainly, wanted_dtype
 from ._match import Match, Selection, match
 from ._pause import gc_paused
 from ._places import local_copy
-from ._plain import Decoder, Undecodable
 from ._read import read
 from ._registry import KnownTypes, decorated
 from ._settings import Settings, settings_of
 from ._state import State, collect, is_lazy
 from ._stored import StoredTensor
+from ._unplain import Decoder, Undecodable
 from ._versions import plan
 from .errors import ClassMismatchError, ConfigError, UntrustedError
 
