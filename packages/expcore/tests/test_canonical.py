@@ -383,3 +383,23 @@ def test_an_array_has_the_digest_of_its_values_whatever_its_strides(data: Any) -
     assert digest(np.asfortranarray(array)) == digest(array)
     assert digest(wide) == digest(array)
     assert digest(array.tolist()) != digest(array)
+
+
+@pytest.mark.parametrize("idle", [False, True])
+@pytest.mark.parametrize("place", [None, 0, 1_000_000, -1])
+def test_large_arrays_have_one_kind_of_nan(
+    monkeypatch: pytest.MonkeyPatch, idle: bool, place: int | None
+) -> None:
+    np = pytest.importorskip("numpy")
+    from expcore import _encoders_numpy
+
+    monkeypatch.setattr(_encoders_numpy, "_has_idle_core", lambda: idle)
+    monkeypatch.setattr(_encoders_numpy, "HELPER_BYTES", 1 << 20)
+    monkeypatch.setattr(_encoders_numpy, "HELPED_BYTES", 4 << 20)
+    plain = np.arange(2_000_000.0)
+    one, other = plain.copy(), plain.copy()
+    if place is not None:
+        one[place], other[place] = np.nan, -np.nan
+
+    assert digest(one) == digest(other) == digest(one.reshape(2, -1).copy().reshape(-1))
+    assert (digest(one) == digest(plain)) == (place is None)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 256
 PIECE_BYTES = 1 << 20
+CACHED_BYTES = 1 << 18
 HELPER_BYTES = 16 << 20
-THREAD_BYTES = 8 * HELPER_BYTES
+HELPED_BYTES = 8 * HELPER_BYTES
 """From this size on, a second thread looks for NaNs."""
 
 
@@ -61,60 +63,73 @@ def _content(array: Any, walk: Walk) -> bytes:
         for piece in _pieces(array):
             hasher.update(piece)
     elif dtype.kind in "fc":
-        _update_floats(hasher, array.reshape(-1))
+        return walk.encode(_hash_floats(walk, array.reshape(-1)))
     else:
         hasher.update(_view(array))
     return walk.encode(hasher.digest())
 
 
-def _update_floats(hasher: Hasher, flat: Any) -> None:
-    """Digest numbers as they lie, but with one kind of NaN.
+def _hash_floats(walk: Walk, flat: Any) -> bytes:
+    """Digest numbers as they lie, but with one kind of NaN."""
+    hasher = walk.hasher()
+    if not _update_unless_nan(hasher, flat):
+        hasher = walk.hasher()
+        for piece in _pieces(flat):
+            hasher.update(piece)
+    return hasher.digest()
 
-    Looking for NaNs in what is in the cache anyway takes a third of the time of digesting it.
-    For a large array a helper looks from the end meanwhile, in pieces so large that the two
-    hardly ever wait for each other.
+
+def _update_unless_nan(hasher: Hasher, flat: Any) -> bool:
+    """Digest numbers; give up and return False when there is a NaN among them.
+
+    Each piece is looked at while it is in the cache, which adds a third to the time. If a core
+    has nothing to do, a thread looks at the array from its end until the two meet.
     """
-    step = PIECE_BYTES // flat.dtype.itemsize
-    done = _Frontier(flat) if flat.nbytes >= THREAD_BYTES else None
-    for start in range(0, flat.size, step):
-        piece = flat[start : start + step]
-        if done is not None and done.reach(start):
-            rest = flat[start:]
-            # Usually there is none, and the rest is digested in one go.
-            for part in [rest] if not any(done.found) else _split(rest, step):
-                hasher.update(_view(_with_one_nan(part) if any(done.found) else part))
-            return
-        hasher.update(_view(_with_one_nan(piece) if has_nan(piece) else piece))
+    step = CACHED_BYTES // flat.dtype.itemsize
+    helper = _Helper(flat) if flat.nbytes >= HELPED_BYTES and _has_idle_core() else None
+    with np.errstate(all="ignore"):
+        for start in range(0, flat.size, step):
+            if helper is not None and helper.meets(start):
+                hasher.update(_view(flat[start:]))
+                return not helper.found
+            piece = flat[start : start + step]
+            hasher.update(_view(piece))
+            if _has_nan(piece):
+                return False
+    return True
 
 
-def _split(flat: Any, step: int) -> Iterator[Any]:
-    for start in range(0, flat.size, step):
-        yield flat[start : start + step]
-
-
-class _Frontier:
+class _Helper:
     """A thread that looks for NaNs from the end of an array until it meets its user."""
 
     def __init__(self, flat: Any) -> None:
         self.flat = flat
-        self.step = HELPER_BYTES // flat.dtype.itemsize
         self.low: int = 0
         self.high: int = flat.size
-        """What is digested begins to be looked at here, and from there on all was looked at."""
-        self.found: list[bool] = []
+        """All before `low` and from `high` on was looked at."""
+        self.found = False
         threading.Thread(target=self._run, name="expcore-nan", daemon=True).start()
 
     def _run(self) -> None:
-        high = self.high
-        while self.low + self.step < high:
-            low = max(0, high - self.step)
-            self.found.append(has_nan(self.flat[low:high]))
-            self.high = high = low
+        # Large pieces: the two hardly ever wait for each other.
+        step = HELPER_BYTES // self.flat.dtype.itemsize
+        with np.errstate(all="ignore"):
+            while self.low + 2 * step < self.high and not self.found:
+                low = self.high - step
+                self.found = _has_nan(self.flat[low : self.high])
+                self.high = low
 
-    def reach(self, place: int) -> bool:
+    def meets(self, place: int) -> bool:
         """Say that all before a place was looked at; return whether all behind it was, too."""
         self.low = place
-        return self.high <= place
+        return self.found or self.high <= place
+
+
+def _has_idle_core() -> bool:
+    try:
+        return os.getloadavg()[0] < (os.cpu_count() or 1) - 0.5
+    except (AttributeError, OSError):  # Windows
+        return (os.cpu_count() or 1) > 1
 
 
 def _view(array: Any) -> Any:
@@ -137,19 +152,20 @@ def _pieces(array: Any) -> Iterator[bytes]:
     step = PIECE_BYTES // max(1, flat.dtype.itemsize) or 1
     for start in range(0, flat.size, step):
         piece = flat[start : start + step]
-        if piece.dtype.kind in "fc" and has_nan(piece):
-            piece = _with_one_nan(piece)
+        if piece.dtype.kind in "fc":
+            with np.errstate(all="ignore"):
+                piece = _with_one_nan(piece) if _has_nan(piece) else piece
         yield _unpadded(piece) if piece.dtype.char in "gG" else piece.tobytes()
 
 
-def has_nan(array: Any) -> bool:
+def _has_nan(array: Any) -> bool:
     """Say whether an array of floats holds a NaN; the maximum of such an array is one."""
     if not array.size:
         return False
-    with np.errstate(all="ignore"):
-        if array.dtype.kind == "c":
-            return bool(np.isnan(array.real.max()) or np.isnan(array.imag.max()))
-        return bool(np.isnan(array.max()))
+    if array.dtype.kind == "c":
+        return _has_nan(array.real) or _has_nan(array.imag)
+    largest = np.maximum.reduce(array, axis=None)
+    return bool(largest != largest)  # noqa: PLR0124
 
 
 def _with_one_nan(array: Any) -> Any:
