@@ -60,7 +60,7 @@ def test_a_digest_begins_with_its_algorithm_and_says_nothing_of_others() -> None
 
 def test_a_strong_digest_holds_no_weak_one_inside() -> None:
     """Large parts are digested on their own, by the same algorithm."""
-    from expcore._canonical import Walk
+    from expcore._walk import Walk
 
     collapsed = Walk("sha256").encode(["x" * 10_000])
 
@@ -233,15 +233,15 @@ def test_registration_works_after_a_failure_and_the_nearest_class_wins() -> None
 
 @pytest.mark.usefixtures("registry")
 def test_a_builtin_can_be_registered() -> None:
-    from expcore import _canonical
+    from expcore import _walk
 
-    before = dict(_canonical.TABLE)
+    before = dict(_walk.TABLE)
     try:
         register(str, lambda text: text.lower().encode())
         assert digest("A") == digest("a")
         assert digest(["A"]) == digest(["a"])
     finally:
-        _canonical.TABLE.update(before)
+        _walk.TABLE.update(before)
 
 
 def test_only_types_can_be_registered() -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from expcore._atomic import open_atomic
+from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest
 from expcore._b2_errors import translated
 from expcore._credentials import B2Key
 from expcore._digest import digest_bytes, digest_file
@@ -39,12 +40,11 @@ from expcore.errors import (
     InvalidKey,
     KeyExists,
     KeyNotFound,
-    MissingExtraError,
     StorageUnavailable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from expcore._storage import Data
 
@@ -52,11 +52,7 @@ PAGE_KEYS = 1000
 CLAIMS = ".expcore-claims/"
 CLAIM_LIFE_S = 3600.0
 CLAIM_WAIT_S = 60.0
-TIMEOUT_S = 60.0
-CONNECTIONS = 64
 OWN_ALGORITHM = "xxh3_128"
-DIGEST_INFO = "expcore_digest"
-"""The file info in which a file sent in parts has its digest."""
 
 
 class B2Storage(Storage):
@@ -113,7 +109,7 @@ class B2Storage(Storage):
             span = (start, stop - 1)
         with self._translated(f"read {key!r}", key):
             download = self._connect().download_file_by_name(name, range_=span)
-        return cast("BinaryIO", _Body(download, self, key))
+        return cast("BinaryIO", Body(download, self.url, key))
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
@@ -168,27 +164,8 @@ class B2Storage(Storage):
         """Return the bucket; authorize when it is first used."""
         with self._lock:
             if self._opened is None:
-                self._opened = self._open()
+                self._opened = connect(self.url, self.bucket, self._key, self._realm)
             return self._opened
-
-    def _open(self) -> Any:
-        try:
-            from b2sdk.v3 import B2Api, InMemoryAccountInfo
-        except ImportError:
-            raise MissingExtraError(f"the storage {self.url}", "b2") from None
-        # In memory: the default is a file in the home folder, and it would hold the key.
-        api = B2Api(InMemoryAccountInfo())
-        http: Any = cast("Any", api.session.raw_api).b2_http
-        http.CONNECTION_TIMEOUT = 10.0
-        http.TIMEOUT = http.TIMEOUT_FOR_UPLOAD = TIMEOUT_S
-        # One attempt: what comes next is decided in one place, expcore._retry.
-        once: Callable[..., Any] = http._translate_and_retry
-        for scheme in ("http://", "https://"):
-            kind: Any = type(http.session.get_adapter(scheme))
-            http.session.mount(scheme, kind(pool_maxsize=CONNECTIONS))
-        http._translate_and_retry = lambda function, _tries, params=None: once(function, 1, params)
-        api.authorize_account(self._key.key_id, self._key.key, realm=self._realm)
-        return api.get_bucket_by_name(self.bucket)
 
     @contextmanager
     def _translated(self, action: str, key: str | None = None) -> Generator[None]:
@@ -198,7 +175,7 @@ class B2Storage(Storage):
     def _stat(self, key: str, found: Any) -> Stat:
         """Make a stat of what b2sdk knows: a written file's version, or a HEAD's reply."""
         size = found.size if getattr(found, "size", None) is not None else found.content_length
-        digest = _sha1(found.content_sha1, found.file_info or {})
+        digest = known_digest(found.content_sha1, found.file_info or {})
         return Stat(key, size, found.upload_timestamp / 1000, digest)
 
     def _upload(self, name: str, data: Data, action: str) -> Any:
@@ -255,7 +232,7 @@ class B2Storage(Storage):
                 key = check_key(name)
                 end = key.find(delimiter, len(prefix)) if delimiter else -1
                 if delimiter is None or end < 0:
-                    digest = _sha1(file["contentSha1"], file["fileInfo"])
+                    digest = known_digest(file["contentSha1"], file["fileInfo"])
                     yield Stat(key, file["contentLength"], file["uploadTimestamp"] / 1000, digest)
                 elif (head := key[: end + len(delimiter)]) != group:
                     group = head
@@ -305,41 +282,6 @@ class B2Storage(Storage):
             for version in self._versions(name, action)
             if version.id_ != mine.id_ and version.upload_timestamp >= oldest
         }
-
-
-class _Body(io.RawIOBase):
-    """The body of a download, with the errors of this package."""
-
-    def __init__(self, download: Any, storage: B2Storage, key: str) -> None:
-        self.version = download.download_version.id_
-        self._response = download.response
-        self._left = download.download_version.content_length
-        self._storage, self._key = storage, key
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        action = f"read {self._key!r}"
-        with self._storage._translated(action, self._key):
-            piece = self._response.raw.read(len(buffer))
-        if not piece and self._left and len(buffer):
-            raise StorageUnavailable(self._storage.url, action, f"{self._left} bytes are missing")
-        buffer[: len(piece)] = piece
-        self._left -= len(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        self._response.close()
-        super().close()
-
-
-def _sha1(content_sha1: str | None, file_info: dict[str, str]) -> str | None:
-    """Return the digest that B2 keeps; large files have one if they were told it."""
-    if own := file_info.get(DIGEST_INFO):
-        return own
-    found = file_info.get("large_file_sha1") or content_sha1 or "none"
-    return None if found == "none" else f"sha1:{found.removeprefix('unverified:')}"
 
 
 def open_b2(url: str) -> Storage:

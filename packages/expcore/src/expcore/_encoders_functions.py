@@ -19,7 +19,7 @@ from expcore.errors import UndigestableError
 if TYPE_CHECKING:
     import functools
 
-    from expcore._canonical import Walk
+    from expcore._walk import Walk
 
 CO_HAS_DOCSTRING = 0x4000000  # from 3.13 on
 _HEAP_TYPE = 1 << 9

@@ -15,7 +15,7 @@ from expcore._encoders_numpy import array_parts
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
-    from expcore._canonical import Encoder, Walk
+    from expcore._walk import Encoder, Walk
 
 
 def _array(value: Any, walk: Walk) -> bytes:

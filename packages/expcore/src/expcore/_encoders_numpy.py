@@ -18,8 +18,8 @@ from expcore.errors import UndigestableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from expcore._canonical import Encoder, Walk
     from expcore._digest import Hasher
+    from expcore._walk import Encoder, Walk
 
 INLINE_BYTES = 256
 PIECE_BYTES = 1 << 20

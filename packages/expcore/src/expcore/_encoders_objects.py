@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
-    from expcore._canonical import Encoder, Walk
+    from expcore._walk import Encoder, Walk
 
 REMEDY = "give its class a method __expcore_digest__, or use expcore.register"
 _REFUSED: list[tuple[tuple[type, ...], str]] = [

@@ -15,7 +15,7 @@ from expcore._encoders_objects import class_name
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
-    from expcore._canonical import Encoder, Walk
+    from expcore._walk import Encoder, Walk
 
 
 def _frame(value: Any, walk: Walk) -> bytes:

@@ -27,7 +27,7 @@ from expcore.errors import UndigestableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from expcore._canonical import Encoder, Walk
+    from expcore._walk import Encoder, Walk
 
 
 def find(kind: type) -> Encoder | None:

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from expcore._canonical import Encoder, Walk
+    from expcore._walk import Encoder, Walk
 
 LIBRARIES = {
     "numpy": "expcore._encoders_numpy",
@@ -55,12 +55,12 @@ def register(type_: type, encode: Callable[[Any], object]) -> None:
     """
     if not isinstance(type_, type):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"register takes a type, not {type_!r}")
-    from expcore import _canonical
+    from expcore import _walk
 
     _registered[type_] = encode
     _resolved.clear()
     # A builtin that is registered must be looked for here from now on.
-    _canonical.TABLE.pop(type_, None)
+    _walk.TABLE.pop(type_, None)
 
 
 def resolve(value: Any) -> Encoder:

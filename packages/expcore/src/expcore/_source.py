@@ -149,7 +149,7 @@ def _value(value: Any) -> Iterator[bytes]:
             yield from _value(item)
         yield b"]"
     else:
-        from expcore._canonical import Walk
+        from expcore._walk import Walk
 
         yield Walk("sha256").encode(value)
 

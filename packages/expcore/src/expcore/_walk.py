@@ -1,0 +1,113 @@
+"""One pass over one value: what an encoder is given besides the value.
+
+Encoders by exact type are in :data:`TABLE`; others are found by :mod:`expcore._resolve`.
+"""
+
+# Values of any type pass through here; what is known of them is checked where it is used.
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xxhash import xxh3_128_digest
+
+from expcore._digest import new_hasher
+from expcore._resolve import resolve
+from expcore.errors import UndigestableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from expcore._digest import Hasher
+
+LIMIT_BYTES = 512
+"""Longer encodings are replaced by their digests."""
+
+
+class Walk:
+    """One pass over one value: where it is, and what it has seen."""
+
+    __slots__ = ("algorithm", "cyclic", "keep", "memo", "stack")
+
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
+        self.stack: dict[int, int] = {}
+        """The containers around the present value: their ids, and how deep they are."""
+        self.memo: dict[int, bytes] = {}
+        """Long encodings by id, so that a value that is shared is encoded once."""
+        self.keep: list[object] = []
+        """What the memo knows must not be freed, or its id would come to mean another."""
+        self.cyclic = False
+
+    def hasher(self) -> Hasher:
+        """Return an empty hasher of the algorithm in use."""
+        return new_hasher(self.algorithm)
+
+    def collapse(self, data: bytes) -> bytes:
+        """Replace a long encoding by its digest."""
+        if self.algorithm == "xxh3_128":
+            return b"#" + xxh3_128_digest(data)
+        hasher = self.hasher()
+        hasher.update(data)
+        return b"#" + hasher.digest()
+
+    def encode(self, value: Any) -> bytes:
+        """Return a value's encoding."""
+        return (TABLE.get(type(value)) or resolve(value))(value, self)
+
+    def compose(self, kind: str, *parts: Any) -> bytes:
+        """Return the encoding of an object that is what its parts are."""
+        return self.join(kind, [self.encode(part) for part in parts])
+
+    def join(self, kind: str, parts: Iterable[bytes]) -> bytes:
+        """Return the encoding of an object from its parts' encodings."""
+        data = b"o%b%b." % (self.encode(kind), b"".join(parts))
+        return data if len(data) <= LIMIT_BYTES else self.collapse(data)
+
+    def attributes(self, values: Mapping[str, Any]) -> bytes:
+        """Return the encoding of named parts, in whatever order they come."""
+        parts: list[bytes] = []
+        name = ""
+        try:
+            for name in sorted(values):
+                parts += self.encode(name), self.encode(values[name])
+        except UndigestableError as error:
+            error.prepend(f".{name}")
+            raise
+        data = b"{%b}" % b"".join(parts)
+        return data if len(data) <= LIMIT_BYTES else self.collapse(data)
+
+    def enter(self, value: object) -> bytes | None:
+        """Go one level down; return an encoding instead if the value is known already.
+
+        Every ``enter`` that returned None is followed by a :meth:`leave`, unless the walk ends.
+        """
+        key = id(value)
+        if key in self.stack:
+            self.cyclic = True
+            return b"^%x;" % (len(self.stack) - self.stack[key])
+        if key in self.memo:
+            return self.memo[key]
+        self.stack[key] = len(self.stack)
+        return None
+
+    def leave(self, value: object, data: bytes) -> bytes:
+        """Come back up with an encoding."""
+        key = id(value)
+        del self.stack[key]
+        if len(data) <= LIMIT_BYTES:
+            return data
+        data = self.collapse(data)
+        # Once there was a cycle, an encoding may depend on what is around it.
+        if not self.cyclic:
+            self.memo[key] = data
+            self.keep.append(value)
+        return data
+
+
+Encoder: TypeAlias = "Callable[[Any, Walk], bytes]"
+
+TABLE: dict[type, Encoder] = {}
+"""Encoders by exact type; :mod:`expcore._encoders_builtin` fills it."""
