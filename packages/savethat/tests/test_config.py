@@ -72,10 +72,11 @@ def test_any_storage_can_be_remote(toml: Path) -> None:
 def test_paths_are_relative_to_the_file_and_know_variables(
     toml: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    scratch = toml.parent.parent / "scratch"
+    monkeypatch.setenv("SCRATCH", str(scratch))
 
     assert load(toml, 'local_path = "runs"').local_path == toml.parent / "runs"
-    assert load(toml, 'local_path = "${SCRATCH}/runs"').local_path == Path("/scratch/me/runs")
+    assert load(toml, 'local_path = "${SCRATCH}/runs"').local_path == scratch / "runs"
     assert load(toml, 'local_path = "~/runs"').local_path == Path.home() / "runs"
 
 
@@ -118,9 +119,9 @@ def test_skip_syncing_keeps_runs_local(toml: Path, tmp_path: Path) -> None:
     credentials = tmp_path / "c.toml"
     credentials.write_text(
         '[my_project]\nb2_key_id = ""\nb2_key = ""\nb2_bucket = ""\nremote_path = ""\n'
-        'local_path = "/elsewhere"\nskip_syncing = true\n'
+        f"local_path = '{tmp_path}'\nskip_syncing = true\n"
     )
 
     config = load_config(package="my_project", credential_file=credentials)
 
-    assert (config.remote, config.local_path) == (None, Path("/elsewhere"))
+    assert (config.remote, config.local_path) == (None, tmp_path)

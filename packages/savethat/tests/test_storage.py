@@ -293,3 +293,36 @@ def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_b
         "final": "theirs",
         "final-2": "mine",
     }
+
+
+def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from savethat import _sync
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+        with pytest.warns(savethat.NotSyncedWarning, match="down"):
+            key = run(Word, synced, "a")
+    assert _sync.pending(synced) == [key]
+
+    assert synced.upload(key).endswith(f"/{key}")
+
+    assert _sync.pending(synced) == []
+    assert elsewhere.load_results(key) == "a"
+
+
+def test_a_run_that_is_going_on_can_upload_itself(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    class Uploads(Word):
+        def _run(self) -> str:
+            (self.output_dir / "half.txt").write_text("half")
+            self.storage.upload(self.key)
+            (found,) = elsewhere.find_runs()
+            return f"{found['run_state']} {len(found['run_files'])}"
+
+    node = savethat.create_node(Uploads, storage=synced)
+
+    assert node.run().startswith("running ")
+    assert elsewhere.find_runs()[0]["run_state"] == "completed"

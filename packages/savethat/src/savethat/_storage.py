@@ -65,8 +65,11 @@ class Storage:
         Raises:
             ValueError: The path is not below it.
         """
-        relative = os.path.relpath(self / path, self.storage_path)
-        if relative.startswith(os.pardir) or Path(relative).is_absolute():
+        try:
+            relative = os.path.relpath(self / path, self.storage_path)
+        except ValueError:  # on another drive
+            relative = os.pardir
+        if Path(relative).parts[:1] == (os.pardir,):
             raise ValueError(f"{os.fspath(path)!r} is not below {self.storage_path}")
         return "" if relative == os.curdir else Path(relative).as_posix()
 
@@ -134,8 +137,14 @@ class Storage:
             return str(path)
         if path.is_dir():
             from savethat._remote import upload_folder
+            from savethat._state import GOING_ON, read_state
+            from savethat._sync import push
 
-            upload_folder(path, remote, name)
+            state = read_state(path)
+            if state is None or state.now in GOING_ON:
+                upload_folder(path, remote, name)
+            else:  # a run that is over, and is synced from now on
+                name = push(self, name)
         else:
             remote.upload(path, name)
         return f"{remote.url.rstrip('/')}/{name}"

@@ -168,8 +168,8 @@ def _choose(word: str, choices: dict[str, Any], shown: list[str] | None = None) 
 def from_data(tp: Any, data: Any) -> Any:
     """The value of type ``tp`` that plain data (JSON, TOML, YAML) stands for.
 
-    >>> from_data(tuple[int, Path], [1, "data.csv"])
-    (1, PosixPath('data.csv'))
+    >>> from_data(tuple[int, set[float]], [1, [2, 3]])
+    (1, {2.0, 3.0})
 
     Raises:
         ValueError: The data are of another type; the message says where.
