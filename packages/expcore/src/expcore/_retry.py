@@ -66,13 +66,24 @@ class Retry:
             return backoff(state) + (asked or 0.0)
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((StorageUnavailable, IntegrityError)),
+            retry=tenacity.retry_if_exception(_may_pass),
             # Also not when the wait before it would end after the deadline.
             stop=tenacity.stop_after_attempt(self.attempts)
             | tenacity.stop_before_delay(self.deadline_s),
             wait=wait,
             reraise=True,
         )
+
+
+class ValueChanged(IntegrityError):
+    """A value was replaced while it was being read, after its stream broke."""
+
+    remedy = "read it again from its start"
+
+
+def _may_pass(error: BaseException) -> bool:
+    worth_it = isinstance(error, (StorageUnavailable, IntegrityError))
+    return worth_it and not isinstance(error, ValueChanged)
 
 
 class RetryingStorage(Storage):
@@ -166,11 +177,11 @@ class _Resuming(io.RawIOBase):
 
     def _read_once(self, buffer: Any) -> int:
         if self._file is None:
-            action = f"go on reading {self._key!r}"
             file = self._storage.inner.open_read(self._key, self._place, self._stop)
             if self._version is None or getattr(file, "version", None) != self._version:
                 file.close()
-                raise ValueError(f"cannot {action}: the value may have changed; read it again")
+                detail = "the connection broke, and the value may have changed since"
+                raise ValueChanged(self._storage.url, f"read {self._key!r}", detail)
             self._file = file
         try:
             piece = self._file.read(len(buffer))
