@@ -22,6 +22,8 @@ from expcore._resolve import _registered, _resolved
 
 HERE = Path(__file__).parent
 GOLDEN: dict[str, str] = json.loads((HERE / "golden" / "digests.json").read_text())
+# torch about its own sparse tensors, once per process
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
 ALGORITHMS = ["xxh3_128", "sha256", "blake3"]
 
 

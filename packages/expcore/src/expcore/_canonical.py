@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
-from expcore import _encoders_builtin  # noqa: F401 -- fills the table
+from expcore import _encoders_builtin  # noqa: F401  # pyright: ignore[reportUnusedImport] -- fills the table
 from expcore._digest import new_hasher
 from expcore._resolve import resolve
 from expcore._walk import TABLE, Walk

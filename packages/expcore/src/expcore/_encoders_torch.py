@@ -21,8 +21,9 @@ INLINE_BYTES = 256
 
 
 def _tensor(value: Any, walk: Walk) -> bytes:
+    shape = None if value.is_nested else tuple(value.shape)  # those of its parts follow
     parts: list[Any] = [
-        class_name(type(value)), value.dtype, tuple(value.shape), value.device.type,
+        class_name(type(value)), value.dtype, shape, value.device.type,
         value.requires_grad, str(value.layout),
     ]  # fmt: skip
     encoded = [walk.encode(part) for part in parts]
