@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -261,30 +262,35 @@ def test_digests_are_remembered_until_a_file_changes(
     file = tmp_path / "a"
     file.write_bytes(b"1")
 
-    first = DigestCache(tmp_path / "cache.sqlite").digest(file, "sha256")
-    assert DigestCache(tmp_path / "cache.sqlite").digest(file, "sha256") == first
+    def digest() -> str:
+        with closing(DigestCache(tmp_path / "cache.sqlite")) as cache:
+            return cache.digest(file, "sha256")
+
+    first = digest()
+    assert digest() == first
     assert len(reads) == 1
     file.write_bytes(b"22")
-    assert DigestCache(tmp_path / "cache.sqlite").digest(file, "sha256") != first
+    assert digest() != first
 
 
 def test_fresh_files_are_not_remembered(tmp_path: Path) -> None:
-    cache = DigestCache(tmp_path / "cache.sqlite")
     file = tmp_path / "a"
     file.write_bytes(b"1")
     times = file.stat().st_mtime
-    before = cache.digest(file, "sha256")
-    file.write_bytes(b"2")
-    os.utime(file, (times, times))
+    with closing(DigestCache(tmp_path / "cache.sqlite")) as cache:
+        before = cache.digest(file, "sha256")
+        file.write_bytes(b"2")
+        os.utime(file, (times, times))
 
-    assert cache.digest(file, "sha256") != before
+        assert cache.digest(file, "sha256") != before
 
 
 def test_a_broken_cache_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "cache.sqlite").write_bytes(b"not a database" * 100)
     (tmp_path / "a").write_bytes(b"1")
 
-    assert DigestCache(tmp_path / "cache.sqlite").digest(tmp_path / "a", "md5").startswith("md5:")
+    with closing(DigestCache(tmp_path / "cache.sqlite")) as cache:
+        assert cache.digest(tmp_path / "a", "md5").startswith("md5:")
 
 
 def test_the_cache_is_in_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from expcore._walk import Walk
 
-CO_HAS_DOCSTRING = 0x4000000  # from 3.13 on
+CO_HAS_DOCSTRING = 0x4000000  # from 3.14 on
 _HEAP_TYPE = 1 << 9
 # What a class statement leaves in a namespace that is not said by the statement itself, or
 # that some versions of Python leave and others do not.
@@ -62,7 +62,7 @@ def encode_code_object(code: types.CodeType, walk: Walk) -> bytes:
     if source is not None:
         return walk.compose("source", source)
     consts = list(code.co_consts)
-    if code.co_flags & CO_HAS_DOCSTRING if sys.version_info >= (3, 13) else _has_docstring(code):
+    if code.co_flags & CO_HAS_DOCSTRING if sys.version_info >= (3, 14) else _has_docstring(code):
         consts[0] = None
     return walk.compose(
         "bytecode",
@@ -76,7 +76,7 @@ def encode_code_object(code: types.CodeType, walk: Walk) -> bytes:
 
 
 def _has_docstring(code: types.CodeType) -> bool:
-    # Until 3.12 the first constant of a `def` is the docstring or None.
+    # Until 3.13 the first constant of a `def` is the docstring or None.
     first = code.co_consts[0] if code.co_consts else None
     return isinstance(first, str) and code.co_name[:1] != "<"
 

@@ -164,9 +164,8 @@ class _Resuming(io.RawIOBase):
     def __init__(self, storage: RetryingStorage, key: str, start: int, stop: int | None) -> None:
         self._storage, self._key = storage, key
         self._place, self._stop = start, stop
-        self._file: BinaryIO | None = storage.retry.call(
-            lambda: storage.inner.open_read(key, start, stop)
-        )
+        self._file: BinaryIO | None = None  # for close(), should opening fail
+        self._file = storage.retry.call(lambda: storage.inner.open_read(key, start, stop))
         self._version = getattr(self._file, "version", None)
 
     def readable(self) -> bool:
