@@ -94,6 +94,37 @@ def test_with_and_without_an_index_the_same_entries_are_found(bucket, put, looku
     assert len(list(reader.current())) == 61
 
 
+def test_the_time_of_a_file_tells_whether_an_entry_was_replaced(bucket, put):
+    other = Bucket(bucket.path)
+
+    def time_after(key, payload, by):
+        assert by.find(KEYS[4]) is None  # having looked, it knows which keys there are
+        put(key, payload, by)
+        return bucket.path.stat().st_mtime_ns
+
+    first = time_after(KEYS[1], b"first", bucket)
+    assert time_after(KEYS[2], b"added", other) == first
+    replaced = time_after(KEYS[1], b"second", other)
+    assert replaced > first
+    assert bucket.find(KEYS[1]).payload == b"second"
+    assert time_after(KEYS[3], b"added", bucket) == replaced
+    for number in range(100):  # faster than the clock of the file system
+        before = replaced
+        replaced = time_after(KEYS[1], b"%d" % number, other)
+        assert replaced > before
+        assert bucket.find(KEYS[1]).payload == b"%d" % number
+
+
+def test_a_known_entry_is_found_without_a_look_at_what_was_added(bucket, put, monkeypatch):
+    put(KEYS[1], b"mine")
+    other = Bucket(bucket.path)
+    assert other.find(KEYS[2]) is None
+    put(KEYS[2], b"theirs", other)
+
+    monkeypatch.setattr("os.open", None)
+    assert bucket.find(KEYS[1]).payload == b"mine"
+
+
 def test_a_file_that_was_replaced_is_read_afresh(bucket, put):
     put(KEYS[1], b"old")
     assert bucket.find(KEYS[1])

@@ -7,21 +7,20 @@ are all that is ever in the file.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk import _frames as frames
-from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
+from persist_to_disk._append import open_to_append, prepare, set_time, write_at
 from persist_to_disk._kept import kept
-from persist_to_disk._old import set_aside
 from persist_to_disk._values import decode
 from persist_to_disk._view import (
     BINARY,
-    Signature,
     View,
+    catch_up,
+    is_unreplaced,
     read_at,
     read_view,
     signature_of,
@@ -51,20 +50,19 @@ class Bucket:
 
     def __init__(self, path: Path, *, trust: bool = False) -> None:
         self.path = path
-        self.name = str(path)
+        self.name, self.number = str(path), int(path.stem)
         self.sidecars = path.with_suffix(".d")
         """The folder for the large results among its entries."""
-        self._trust = trust
+        self.trust = trust
         self._view: View | None = None
 
-    @property
-    def signature(self) -> Signature | None:
-        """Inode, size and time of the last change, when this process last looked at it."""
-        return self._view.signature if self._view else None
+    def frame(self, key: bytes) -> frames.Frame | None:
+        """Return where an entry was when this process last looked."""
+        return None if self._view is None else self._view.frame(key)
 
     def load(self, entry: Entry) -> Any:
         """Return the result that an entry holds; see :func:`decode`."""
-        return decode(entry.flags, entry.payload, self.sidecars, trust=self._trust)
+        return decode(entry.flags, entry.payload, self.sidecars, trust=self.trust)
 
     def find(self, key: bytes) -> Entry | None:
         """Return the entry of a key, or None.
@@ -77,8 +75,8 @@ class Bucket:
             try:
                 status = os.stat(self.name)  # noqa: PTH116 -- three times faster as it is
                 view = self._view
-                if not (view and view.signature == signature_of(status) and view.knows(key)):
-                    view = self._view = read_view(self.name, key, view, trust=self._trust)
+                if not (view and self._is_current(view, status, key)):
+                    view = self._view = read_view(self.name, key, view, trust=self.trust)
             except FileNotFoundError:
                 view = self._view = None
             frame = None if view is None else view.frame(key)
@@ -97,10 +95,21 @@ class Bucket:
             return Entry(key, frame.flags, frame.written_ns, payload)
         return None
 
+    def has_still(self, key: bytes, frame: frames.Frame, status: os.stat_result) -> bool:
+        """Say whether it is certain that an entry still counts.
+
+        Args:
+            key: Its key.
+            frame: Where this process saw it.
+            status: Of the file, which has changed since.
+        """
+        view = self._view
+        return bool(view and self._is_current(view, status, key) and view.frame(key) == frame)
+
     def current(self) -> Iterator[frames.Frame]:
         """Yield the frames that count, one for each key, in no particular order."""
         try:
-            self._view = read_view(self.name, None, self._view, trust=self._trust)
+            self._view = read_view(self.name, None, self._view, trust=self.trust)
         except FileNotFoundError:
             self._view = None
         if self._view is not None:
@@ -128,11 +137,17 @@ class Bucket:
         lock.acquire()
         try:
             old = self.find(key) if self._view and self._view.frame(key) else None
-            descriptor = self._open_to_append()
+            descriptor = open_to_append(
+                self.path, is_known=self._view is not None, trust=self.trust
+            )
             try:
-                salt, end = self._prepare(descriptor)
+                salt, end, changed_ns = prepare(
+                    descriptor, self.path, self._view, trust=self.trust
+                )
                 data = frames.encode_frame(key, payload, flags, written_ns, salt)
-                _write_at(descriptor, data, end)
+                write_at(descriptor, data, end)
+                if not self.trust:
+                    set_time(descriptor, changed_ns, is_new=self._is_new(key, end))
                 frame = self._note_append(os.fstat(descriptor), salt, end, data)
             finally:
                 os.close(descriptor)
@@ -154,6 +169,14 @@ class Bucket:
             lock.release()
         self._view = None
 
+    def _is_current(self, view: View, status: os.stat_result, key: bytes) -> bool:
+        """Say whether a view tells about a key, having added to it what others appended."""
+        if not self.trust and view.frame(key) and is_unreplaced(view.signature, status):
+            return True
+        if view.signature == signature_of(status):
+            return view.knows(key)
+        return catch_up(self.name, view, status, key, trust=self.trust) and view.knows(key)
+
     def _read_payload(self, view: View, frame: frames.Frame) -> bytes | None:
         """Read a payload; None if the file is another one by now."""
         try:
@@ -167,48 +190,12 @@ class Bucket:
         finally:
             os.close(descriptor)
 
-    def _open_to_append(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | BINARY
-        mode = SHARED_FILE if self._trust else PRIVATE_FILE
-        try:
-            descriptor = os.open(self.name, flags, mode)
-        except FileNotFoundError:
-            make_folder(self.path.parent, trust=self._trust)
-            descriptor = os.open(self.name, flags, mode)
-        if self._view is None and read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
-            os.close(descriptor)
-            set_aside(self.path)
-            descriptor = os.open(self.name, flags, mode)
-        return descriptor
-
-    def _prepare(self, descriptor: int) -> tuple[int, int]:
-        """Make the file ready for the next frame; return the salt and where that goes."""
-        status = os.fstat(descriptor)
-        if not self._trust:
-            check_owner(self.name, status)
+    def _is_new(self, key: bytes, end: int) -> bool:
+        """Say whether it is certain that a file which ended there had no entry of a key."""
         view = self._view
-        if view and view.signature == signature_of(status) and view.end == status.st_size:
-            return view.salt, view.end  # nobody wrote since this process read it
-        start = read_at(descriptor, frames.HEADER_BYTES, 0)
-        header = frames.decode_header(start)
-        if header is None:
-            whole = len(start) == frames.HEADER_BYTES
-            if whole or not frames.FILE_MAGIC.startswith(start[: len(frames.FILE_MAGIC)]):
-                raise OSError(errno.EINVAL, "not a bucket file of this package", self.name)
-            os.ftruncate(descriptor, 0)
-            data = frames.new_header()
-            _write_at(descriptor, data, 0)
-            header = frames.decode_header(data)
-            assert header is not None  # noqa: S101 -- just made
-            return header[1], len(data)
-        version, salt = header
-        if version != frames.VERSION:
-            raise OSError(errno.EINVAL, f"written by a newer version ({version})", self.name)
-        end = _end_of_frames(descriptor, status.st_size, salt)
-        if end != status.st_size:
-            log.info("%s: cutting off %d bytes of a torn entry", self.path, status.st_size - end)
-            os.ftruncate(descriptor, end)
-        return salt, end
+        if view is None or view.end != end:
+            return False
+        return view.knows(key) and view.latest.get(key) is None
 
     def _note_append(
         self, status: os.stat_result, salt: int, end: int, data: bytes
@@ -228,29 +215,3 @@ class Bucket:
             view.end, view.signature = frame.end, signature_of(status)
             self._view = view
         return frame
-
-
-def _end_of_frames(descriptor: int, size: int, salt: int) -> int:
-    """Return where the last whole frame ends: at ``size``, unless a writer was killed."""
-    if size == frames.HEADER_BYTES:
-        return size
-    if size % 8 == 0:
-        length = frames.last_length(read_at(descriptor, 8, size - 8))
-        if frames.HEAD_BYTES < length <= size - frames.HEADER_BYTES:
-            head = read_at(descriptor, frames.HEAD_BYTES, size - length)
-            frame = frames.decode_head(head, 0, salt, size - length)
-            if frame is not None and frame.end == size:
-                return size
-    return frames.end_of_frames(read_at(descriptor, size, 0), salt)
-
-
-def _write_at(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of it, or leave the file as long as it was."""
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    left = memoryview(data)
-    try:
-        while left:
-            left = left[os.write(descriptor, left[: 1 << 30]) :]
-    except OSError:
-        os.ftruncate(descriptor, offset)
-        raise

@@ -98,7 +98,7 @@ class Limit:
             total -= oldest.size_bytes
         for bucket, leaving in gone.items():
             store = leaving[0].store
-            lock = store.lock_of(int(bucket.path.stem))
+            lock = store.lock_of(bucket.number)
             keys = {candidate.key for candidate in leaving}
             compact(bucket, lock, trust=store.trust, without=keys)
             for candidate in leaving:

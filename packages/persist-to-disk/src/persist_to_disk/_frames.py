@@ -158,6 +158,20 @@ def scan(data: bytes, salt: int, base: int) -> Iterator[Frame]:
             at = _next_magic(data, at + 8)
 
 
+def whole_frames(data: bytes, salt: int, base: int) -> Iterator[Frame]:
+    """Yield the frames at the beginning of ``data``, up to the first damage.
+
+    Args:
+        data: The file from ``base`` on.
+        salt: From the header.
+        base: Where in the file ``data`` begins: at a frame, or the end of the header.
+    """
+    at = 0
+    while (frame := decode_head(data, at, salt, base + at)) and frame.end <= base + len(data):
+        yield frame
+        at = frame.end - base
+
+
 def find_last(data: bytes, key: bytes, salt: int) -> Frame | None:
     """Return the last frame of a key in a whole file."""
     end = len(data)

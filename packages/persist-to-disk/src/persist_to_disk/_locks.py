@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
 
+if sys.platform == "linux":
+    from persist_to_disk._byte_locks import ByteLock, UnsupportedError
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
@@ -85,8 +88,6 @@ class _ByteOrNamedLock:
     """A byte of ``folder/.lock``, or a file of its own where that cannot be locked."""
 
     def __init__(self, owner: LockFolder, offset: int) -> None:
-        from persist_to_disk._byte_locks import ByteLock
-
         self._byte = ByteLock(owner.path, offset, private=not owner.trust)
         self._owner, self._offset = owner, offset
         self._named: _NamedLock | None = None
@@ -101,8 +102,6 @@ class _ByteOrNamedLock:
         (self._named or self._byte).release()
 
     def _take(self, *, wait: bool) -> bool:
-        from persist_to_disk._byte_locks import UnsupportedError
-
         if self._named is None:
             try:
                 return self._byte.take(wait=wait)

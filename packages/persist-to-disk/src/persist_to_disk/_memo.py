@@ -17,13 +17,12 @@ from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._call import Binder
 from persist_to_disk._code import Code
 from persist_to_disk._computing import computing, computing_async, is_computing
-from persist_to_disk._config import config
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._evict import Limit
 from persist_to_disk._frames import FLAG_RAISED, FLAG_SIDECAR, frame_bytes
 from persist_to_disk._home import Homes
 from persist_to_disk._old import NOTHING
-from persist_to_disk._quick import Known, QuickKey, is_plain, learn, quick_key
+from persist_to_disk._quick import KnownCalls, QuickKey, is_plain, learn, quick_key
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._values import DamagedEntryError, sidecar_facts
@@ -77,7 +76,7 @@ class Memo:
         self.options = options
         self.title = f"{function.__module__}.{function.__qualname__}"
         self.hits = self.misses = 0
-        self.quick: dict[QuickKey, Known] = {}
+        self.quick = KnownCalls()
         self._binder = Binder(
             function,
             function.__qualname__,
@@ -252,7 +251,7 @@ class Memo:
             if not isinstance(value, self.options.cache_exceptions):
                 return MISSING
         elif where.quick is not None and not entry.flags:
-            learn(self.quick, where.quick, bucket, entry.payload, config.version)
+            learn(self.quick, where.quick, bucket, entry)
         if store is not where.store:
             self._adopt(where, value, entry.flags & FLAG_RAISED)
         else:
@@ -305,6 +304,8 @@ class Memo:
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return
         self._warned = False
+        if where.quick is not None and not entry.flags:
+            learn(self.quick, where.quick, where.bucket, entry)
         self._tell(where.bucket, entry, hit=hit)
 
     def _tell(self, bucket: Bucket, entry: Entry, *, hit: bool) -> None:

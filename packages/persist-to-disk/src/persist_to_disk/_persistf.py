@@ -226,22 +226,21 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
 
 def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
     """Return the wrapper of a function that is no coroutine; see :mod:`_quick`."""
-    known_results, settings, listening = memo.quick, config, used
-    stat, loads = os.stat, pickle.loads
+    known_results, stat, loads = memo.quick, os.stat, pickle.loads
 
     def persisted(*args: Any, **kwargs: Any) -> Any:
         try:
             known = known_results.get(quick_key(args, kwargs))
         except TypeError:  # an argument is not hashable
             known = None
-        if known is not None and known.settings == settings.version and not listening.listeners:
+        if known is not None and known.settings == config.version and not used.listeners:
             try:
                 status = stat(known.path)
                 if (
                     status.st_mtime_ns == known.changed_ns
-                    and status.st_size == known.size
+                    and status.st_size >= known.size
                     and status.st_ino == known.inode
-                ):
+                ) or known.holds(status):
                     value = loads(known.payload)
                     memo.hits += 1
                     return value

@@ -1,15 +1,23 @@
 """The short way to a hit: plain arguments, and a small result that this process has seen.
 
 Such a call is known by its arguments and their types as they were passed, before any binding or
-digest. What is known holds for as long as the bucket file is the same, which one ``stat`` tells.
+digest. What is known holds for as long as the bucket file is the same, which one ``stat`` tells;
+when others have appended to it, their entries are looked at, and most often are of other calls.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from expcore import register
+from persist_to_disk._config import config
+from persist_to_disk._view import signature_of
 
 if TYPE_CHECKING:
-    from persist_to_disk._bucket import Bucket
+    import os
+
+    from persist_to_disk._bucket import Bucket, Entry
+    from persist_to_disk._frames import Frame
 
 LIMIT = 4096
 """How many calls of one function are known."""
@@ -20,16 +28,30 @@ _PLAIN = frozenset({int, str, bytes, bool, float, type(None)})
 QuickKey = tuple[Any, ...]
 
 
-class Known(NamedTuple):
-    """The result of a call, and when it still is."""
+class KnownCalls(dict[QuickKey, "Known"]):
+    """What is known of the calls of one function."""
 
-    settings: int
-    """The version of the settings."""
-    path: str
-    inode: int
-    size: int
-    changed_ns: int
-    payload: bytes
+
+class Known:
+    """The result of a call, and the state of the bucket file in which it is that."""
+
+    __slots__ = (
+        "bucket", "changed_ns", "frame", "inode", "key", "path", "payload", "settings", "size",
+    )  # fmt: skip
+
+    def __init__(self, bucket: Bucket, key: bytes, frame: Frame, payload: bytes) -> None:
+        self.bucket, self.key, self.frame, self.payload = bucket, key, frame, payload
+        self.path = bucket.name
+        self.settings = config.version
+        self.inode, self.size, self.changed_ns = -1, 0, -1
+
+    def holds(self, status: os.stat_result) -> bool:
+        """Say whether the result is the same in a file that has changed; if so, note that."""
+        if not self.bucket.has_still(self.key, self.frame, status):
+            return False
+        if not self.bucket.trust:
+            self.inode, self.size, self.changed_ns = signature_of(status)
+        return True
 
 
 def quick_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuickKey:
@@ -55,12 +77,25 @@ def _is_plain(value: object) -> bool:
     return kind not in (str, bytes) or len(cast("str | bytes", value)) <= LONGEST_TEXT
 
 
-def learn(
-    quick: dict[QuickKey, Known], key: QuickKey, bucket: Bucket, payload: bytes, settings: int
-) -> None:
-    """Remember the result of a call, as the bucket was last seen."""
-    signature = bucket.signature
-    if signature is not None:
+def learn(quick: KnownCalls, call: QuickKey, bucket: Bucket, entry: Entry) -> None:
+    """Remember the result of a call, if the bucket still has it.
+
+    Args:
+        quick: What is known of the function's calls.
+        call: From :func:`quick_key`.
+        bucket: Where the result is.
+        entry: The result, small and no exception.
+    """
+    frame = bucket.frame(entry.key)
+    if frame is not None:
         if len(quick) >= LIMIT:
             quick.clear()
-        quick[key] = Known(settings, bucket.name, *signature, payload)
+        quick[call] = Known(bucket, entry.key, frame, entry.payload)
+
+
+def _no_part_of_a_function(_: KnownCalls) -> None:
+    return None
+
+
+# A decorated function is digested like the function it decorates, whatever it was called with.
+register(KnownCalls, _no_part_of_a_function)

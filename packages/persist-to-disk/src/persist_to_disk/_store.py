@@ -55,7 +55,7 @@ class Store:
             Exception: Whatever pickling the result raises.
         """
         more, payload = encode(value, bucket.sidecars, key.hex(), trust=self.trust)
-        lock = self.lock_of(int(bucket.path.stem))
+        lock = self.lock_of(bucket.number)
         old, entry = bucket.append(key, payload, flags | more, lock)
         if old is not None and old.flags & FLAG_SIDECAR:
             # Windows refuses while someone has it mapped; then `ptd gc` finds it later.

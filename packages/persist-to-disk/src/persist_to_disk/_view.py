@@ -1,7 +1,8 @@
 """What one process knows of a bucket file, and how it comes to know more.
 
 A key is first looked for from the end of the file backwards, without looking at anything else:
-most processes want few entries. Whoever asks for many keys gets an index of all of them.
+most processes want few entries. Whoever asks for many keys gets an index of all of them, and so
+does whoever reads a very small file. When a file has grown, only the new part is read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INDEX_AFTER_LOOKUPS = 16
+INDEX_BELOW_BYTES = 2 << 10
 INDEX_OVER_BYTES = 4 << 20
 
 # Windows translates line ends unless told not to; elsewhere the flag does not exist.
@@ -79,6 +81,15 @@ def signature_of(status: os.stat_result) -> Signature:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def is_unreplaced(before: Signature, status: os.stat_result) -> bool:
+    """Say whether the entries that a file had are still its entries, by its status alone.
+
+    A writer that adds a key leaves the file's time as it was, see :mod:`_append`.
+    """
+    inode, size, changed_ns = before
+    return changed_ns == status.st_mtime_ns and size <= status.st_size and inode == status.st_ino
+
+
 def read_view(name: str, key: bytes | None, before: View | None, *, trust: bool) -> View | None:
     """Read as much of a file as is needed to know about a key.
 
@@ -99,51 +110,127 @@ def read_view(name: str, key: bytes | None, before: View | None, *, trust: bool)
         return _read_view(name, key, before, trust)
 
 
+def catch_up(
+    name: str, view: View, status: os.stat_result, key: bytes | None = None, *, trust: bool
+) -> bool:
+    """Read what was appended to a file since it was last looked at, and nothing else.
+
+    The checksums, salted for each file, tell whether it is still the same one.
+
+    Args:
+        name: The path of the bucket file.
+        view: What is known; changed.
+        status: Of the file now.
+        key: A key whose payload is kept if it is among what was appended.
+        trust: Read it even if others may write to it.
+
+    Returns:
+        Whether the file has only grown by whole frames; if not, the view is as it was.
+
+    Raises:
+        UnsafePathError: Others may write to the file.
+        OSError: It cannot be read.
+    """
+    with updating():
+        if view.signature == signature_of(status):  # another thread was here
+            return True
+        if view.signature[0] != status.st_ino or view.signature[1] >= status.st_size:
+            return False
+        if not trust:
+            check_owner(name, status)
+        descriptor = os.open(name, os.O_RDONLY | BINARY)
+        try:
+            data = read_at(descriptor, status.st_size - view.end, view.end)
+        finally:
+            os.close(descriptor)
+        base = view.end
+        if not extend(view, data, status):
+            return False
+        frame = None if key is None else view.latest.get(key)
+        if frame is not None and frame.offset >= base:
+            _keep_payload(name, frame, data, base, view.salt)
+        return True
+
+
+def extend(view: View, data: bytes, status: os.stat_result) -> bool:
+    """Add to a view what follows its end; False, and no change, if that is no whole frames.
+
+    Args:
+        view: What is known.
+        data: The file from the end of the view on.
+        status: Of the file with this data.
+    """
+    if len(data) != status.st_size - view.end:
+        return False
+    found = list(frames.whole_frames(data, view.salt, view.end))
+    if not found or found[-1].end != status.st_size:
+        return False
+    view.latest.update((frame.key, frame) for frame in found)
+    view.end, view.signature = status.st_size, signature_of(status)
+    return True
+
+
 def _read_view(name: str, key: bytes | None, before: View | None, trust: bool) -> View | None:
     descriptor = os.open(name, os.O_RDONLY | BINARY)
     try:
         status = os.fstat(descriptor)
         if not trust:
             check_owner(name, status)
-        header = frames.decode_header(read_at(descriptor, frames.HEADER_BYTES, 0))
-        if header is None or header[0] != frames.VERSION:
-            return None
-        size, salt = status.st_size, header[1]
-        view = before if before and _is_same_file(before, status, salt) else None
-        if view is not None and view.signature[1] < size:  # grown
-            _scan(view, read_at(descriptor, size - view.end, view.end))
-            view.signature = signature_of(status)
-        if view is None:
-            view = View(signature_of(status), salt, frames.HEADER_BYTES)
-        if key is not None and view.knows(key):
-            return view
-        data = read_at(descriptor, size, 0)
+        data = read_at(descriptor, status.st_size, 0)
     finally:
         os.close(descriptor)
+    header = frames.decode_header(data[: frames.HEADER_BYTES])
+    if header is None or header[0] != frames.VERSION:
+        return None
+    salt = header[1]
+    view = before if before and _is_same_file(before, status, salt) else None
+    if view is not None and view.signature != signature_of(status):  # grown, with damage in it
+        _scan(view, data[view.end :])
+        view.signature = signature_of(status)
+    if view is None:
+        view = View(signature_of(status), salt, frames.HEADER_BYTES)
+    if key is not None and view.knows(key):
+        return view
     view.lookups += 1
-    if key is None or len(data) > INDEX_OVER_BYTES or view.lookups > INDEX_AFTER_LOOKUPS:
+    is_one_of_many = view.lookups > INDEX_AFTER_LOOKUPS
+    if key is None or is_one_of_many or not INDEX_BELOW_BYTES < len(data) <= INDEX_OVER_BYTES:
         view.end = frames.HEADER_BYTES
         _scan(view, data[frames.HEADER_BYTES :])
         view.is_complete = True
-        return view
-    if view.end == frames.HEADER_BYTES:
-        view.end = frames.end_of_frames(data, salt)
-    frame = view.latest[key] = frames.find_last(data, key, salt)
+    else:
+        if view.end == frames.HEADER_BYTES:
+            view.end = frames.end_of_frames(data, salt)
+        view.latest[key] = frames.find_last(data, key, salt)
+    frame = None if key is None else view.latest.get(key)
     if frame is not None:
-        payload = data[frame.payload_offset : frame.payload_offset + frame.length]
-        if frames.is_payload(frame, payload, salt):
-            kept.put((name, frame), payload)
+        _keep_payload(name, frame, data, 0, salt)
     return view
+
+
+def _keep_payload(name: str, frame: frames.Frame, data: bytes, base: int, salt: int) -> None:
+    start = frame.payload_offset - base
+    payload = data[start : start + frame.length]
+    if frames.is_payload(frame, payload, salt):
+        kept.put((name, frame), payload)
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
     """Read up to ``size`` bytes; fewer only at the end of the file."""
     parts: list[bytes] = []
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    while size > 0 and (part := os.read(descriptor, min(size, 1 << 30))):
+    while size > 0 and (part := _pread(descriptor, min(size, 1 << 30), offset)):
         parts.append(part)
         size -= len(part)
+        offset += len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+# Windows has no pread; there, no two threads share a descriptor of a bucket either.
+_pread = getattr(os, "pread", _seek_and_read)
 
 
 def _is_same_file(view: View, status: os.stat_result, salt: int) -> bool:

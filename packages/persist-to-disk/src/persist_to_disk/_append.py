@@ -1,0 +1,164 @@
+"""Write at the end of a bucket file, under the lock of its writers.
+
+What is written reaches the kernel, and no further: an entry outlives its process, however that
+ends. It is not forced to the disk, for that takes a thousand times as long, and a cache that
+loses power can compute again: what the disk had not yet is lost, and noticed as torn.
+
+The file's time of change says when an entry was last *replaced*. Whoever adds an entry of a new
+key sets it back to what it was; whoever replaces one moves it on, by more than the clock of the
+file system may have missed. So readers need not look at what others added to know that the
+entries they know are still the ones that count. Files that several users write to (``trust``)
+have no such times, as only a file's owner may set them, nor have they on Windows.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from persist_to_disk import _frames as frames
+from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
+from persist_to_disk._old import set_aside
+from persist_to_disk._view import BINARY, View, extend, read_at, signature_of, updating
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000, 0)
+"""The resolutions that file systems have, the finest first; a last look follows."""
+
+log = logging.getLogger("persist_to_disk")
+
+
+def open_to_append(path: Path, *, is_known: bool, trust: bool) -> int:
+    """Return a descriptor of a bucket file, which is created if need be.
+
+    Args:
+        path: A file of version 0.0.7 is moved out of the way.
+        is_known: It is a bucket of this version.
+        trust: Let others read the file, as far as the umask says.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | BINARY
+    mode = SHARED_FILE if trust else PRIVATE_FILE
+    try:
+        descriptor = os.open(path, flags, mode)
+    except FileNotFoundError:
+        make_folder(path.parent, trust=trust)
+        descriptor = os.open(path, flags, mode)
+    if not is_known and read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
+        os.close(descriptor)
+        set_aside(path)
+        descriptor = os.open(path, flags, mode)
+    return descriptor
+
+
+def prepare(
+    descriptor: int, path: Path, view: View | None, *, trust: bool
+) -> tuple[int, int, int]:
+    """Make a file ready for the next frame.
+
+    Args:
+        descriptor: Of the file.
+        path: Named in errors.
+        view: What is known of it; what others have appended is added.
+        trust: Write to it even if others may too.
+
+    Returns:
+        The file's salt, where the next frame goes, and the time of the file in nanoseconds.
+
+    Raises:
+        UnsafePathError: Others may write to the file.
+        OSError: It is no bucket of this version.
+    """
+    status = os.fstat(descriptor)
+    if not trust:
+        check_owner(path, status)
+    if view is not None and _is_up_to_date(view, descriptor, status):
+        return view.salt, view.end, status.st_mtime_ns
+    start = read_at(descriptor, frames.HEADER_BYTES, 0)
+    header = frames.decode_header(start)
+    if header is None:
+        whole = len(start) == frames.HEADER_BYTES
+        if whole or not frames.FILE_MAGIC.startswith(start[: len(frames.FILE_MAGIC)]):
+            raise OSError(errno.EINVAL, "not a bucket file of this package", str(path))
+        os.ftruncate(descriptor, 0)
+        data = frames.new_header()
+        write_at(descriptor, data, 0)
+        header = frames.decode_header(data)
+        assert header is not None  # noqa: S101 -- just made
+        # The file system's clock may stand still from one file to another that takes its number.
+        return header[1], len(data), time.time_ns()
+    version, salt = header
+    if version != frames.VERSION:
+        raise OSError(errno.EINVAL, f"written by a newer version ({version})", str(path))
+    end = _end_of_frames(descriptor, status.st_size, salt)
+    if end != status.st_size:
+        log.info("%s: cutting off %d bytes of a torn entry", path, status.st_size - end)
+        os.ftruncate(descriptor, end)
+    return salt, end, status.st_mtime_ns
+
+
+def set_time(descriptor: int, before_ns: int, *, is_new: bool) -> None:
+    """Say by a file's time whether an entry was added or replaced.
+
+    Args:
+        descriptor: Of the file, in which the entry is written.
+        before_ns: The time of the file before that.
+        is_new: The key had no entry.
+    """
+    if os.utime not in os.supports_fd:
+        return
+    if is_new:
+        os.utime(descriptor, ns=(before_ns, before_ns))
+        return
+    for step_ns in STEPS_NS:
+        changed_ns = os.fstat(descriptor).st_mtime_ns
+        if changed_ns > before_ns:
+            return
+        os.utime(descriptor, ns=(before_ns + step_ns, before_ns + step_ns))
+
+
+def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of it, or leave the file as long as it was.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(descriptor, left[: 1 << 30]) :]
+    except OSError:
+        os.ftruncate(descriptor, offset)
+        raise
+
+
+def _is_up_to_date(view: View, descriptor: int, status: os.stat_result) -> bool:
+    """Say whether all of a file is known and whole, having read what others appended."""
+    with updating():
+        if view.signature == signature_of(status):
+            return view.end == status.st_size
+        if view.signature[0] != status.st_ino or view.signature[1] >= status.st_size:
+            return False
+        return extend(view, read_at(descriptor, status.st_size - view.end, view.end), status)
+
+
+def _end_of_frames(descriptor: int, size: int, salt: int) -> int:
+    """Return where the last whole frame ends: at ``size``, unless a writer was killed."""
+    if size == frames.HEADER_BYTES:
+        return size
+    if size % 8 == 0:
+        length = frames.last_length(read_at(descriptor, 8, size - 8))
+        if frames.HEAD_BYTES < length <= size - frames.HEADER_BYTES:
+            head = read_at(descriptor, frames.HEAD_BYTES, size - length)
+            frame = frames.decode_head(head, 0, salt, size - length)
+            if frame is not None and frame.end == size:
+                return size
+    return frames.end_of_frames(read_at(descriptor, size, 0), salt)
