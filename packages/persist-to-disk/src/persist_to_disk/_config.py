@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LockGranularity: TypeAlias = Literal["call", "func", "global"]
 SECTION = "global_settings"
 DEFAULT_HASHSIZE = 500
+LONGEST_INTERVAL_S = 60
 INHERITED = "_PERSIST_TO_DISK_SETTINGS"
 
 log = logging.getLogger("persist_to_disk")
@@ -136,6 +137,26 @@ class Config:
         found = self._get("lock_granularity") or "call"
         return check_granularity(found, self._where("lock_granularity"))
 
+    def set_recheck_interval(self, seconds: float = 0.001) -> float:
+        """Look at a bucket file at most once in so many seconds, for calls seen before.
+
+        A hit then takes half the time, and what *other* processes replace or clear may be
+        noticed that much later. By default, 0, each hit looks.
+
+        Raises:
+            ConfigError: It is no number of seconds from 0 to 60.
+        """
+        return float(self._put("recheck_interval", str(_check_interval(seconds, "seconds"))))
+
+    def get_recheck_interval(self) -> float:
+        """Return for how many seconds a call seen before is not looked up again.
+
+        Raises:
+            ConfigError: ``config.ini`` has something else than seconds from 0 to 60.
+        """
+        found = self._get("recheck_interval") or 0
+        return _check_interval(found, self._where("recheck_interval"))
+
     def _put(self, name: str, value: str) -> str:
         import json
 
@@ -182,6 +203,16 @@ def _absolute(path: str | os.PathLike[str], base: Path | None = None) -> Path:
 def _is_worker_process() -> bool:
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None
+
+
+def _check_interval(found: float | str, where: str) -> float:
+    try:
+        seconds = float(found)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_INTERVAL_S:
+        raise ConfigError(where, found, f"seconds from 0 to {LONGEST_INTERVAL_S}")
+    return seconds
 
 
 def check_positive(found: object, where: str) -> int:

@@ -27,6 +27,8 @@ class Home(NamedTuple):
     """The function's."""
     stores: dict[tuple[Path, tuple[str, ...]], Store]
     old: tuple[OldStore, ...]
+    recheck_ns: int
+    """How long a call seen before is not looked up again."""
 
 
 class Homes:
@@ -89,7 +91,8 @@ class Homes:
             OldStore(old_folder, options, self._hashsize())
             for old_folder in (place, *options.alt_dirs)
         )
-        return Home(config.version, project, folder, {}, old)
+        recheck_ns = int(config.get_recheck_interval() * 1e9)
+        return Home(config.version, project, folder, {}, old, recheck_ns)
 
     def _store(self, folder: Path, groups: tuple[str, ...]) -> Store:
         home, options = self.home(), self._options

@@ -251,7 +251,7 @@ class Memo:
             if not isinstance(value, self.options.cache_exceptions):
                 return MISSING
         elif where.quick is not None and not entry.flags:
-            learn(self.quick, where.quick, bucket, entry)
+            self._learn(where.quick, bucket, entry)
         if store is not where.store:
             self._adopt(where, value, entry.flags & FLAG_RAISED)
         else:
@@ -304,9 +304,14 @@ class Memo:
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return
         self._warned = False
-        if where.quick is not None and not entry.flags:
-            learn(self.quick, where.quick, where.bucket, entry)
+        if where.quick is None:
+            self.quick.clear()  # it may be one of these that was replaced
+        elif not entry.flags:
+            self._learn(where.quick, where.bucket, entry)
         self._tell(where.bucket, entry, hit=hit)
+
+    def _learn(self, call: QuickKey, bucket: Bucket, entry: Entry) -> None:
+        learn(self.quick, call, bucket, entry, self._homes.home().recheck_ns)
 
     def _tell(self, bucket: Bucket, entry: Entry, *, hit: bool) -> None:
         if used.listeners:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import pickle
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -227,6 +228,7 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
 def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
     """Return the wrapper of a function that is no coroutine; see :mod:`_quick`."""
     known_results, stat, loads = memo.quick, os.stat, pickle.loads
+    clock_ns = time.monotonic_ns
 
     def persisted(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -235,12 +237,16 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
             known = None
         if known is not None and known.settings == config.version and not used.listeners:
             try:
-                status = stat(known.path)
-                if (
-                    status.st_mtime_ns == known.changed_ns
-                    and status.st_size >= known.size
-                    and status.st_ino == known.inode
-                ) or known.holds(status):
+                now_ns = clock_ns()
+                if now_ns >= known.until_ns:
+                    status = stat(known.path)
+                    if (
+                        status.st_mtime_ns == known.changed_ns
+                        and status.st_size >= known.size
+                        and status.st_ino == known.inode
+                    ) or known.holds(status):
+                        known.until_ns = now_ns + known.interval_ns
+                if now_ns < known.until_ns:
                     value = loads(known.payload)
                     memo.hits += 1
                     return value

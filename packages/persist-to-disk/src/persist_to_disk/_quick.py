@@ -36,14 +36,20 @@ class Known:
     """The result of a call, and the state of the bucket file in which it is that."""
 
     __slots__ = (
-        "bucket", "changed_ns", "frame", "inode", "key", "path", "payload", "settings", "size",
+        "bucket", "changed_ns", "frame", "inode", "interval_ns", "key", "path", "payload",
+        "settings", "size", "until_ns",
     )  # fmt: skip
 
-    def __init__(self, bucket: Bucket, key: bytes, frame: Frame, payload: bytes) -> None:
+    def __init__(
+        self, bucket: Bucket, key: bytes, frame: Frame, payload: bytes, recheck_ns: int
+    ) -> None:
         self.bucket, self.key, self.frame, self.payload = bucket, key, frame, payload
         self.path = bucket.name
         self.settings = config.version
         self.inode, self.size, self.changed_ns = -1, 0, -1
+        self.interval_ns = max(recheck_ns, 1)
+        self.until_ns = 0
+        """Until then, by the monotonic clock, it need not be looked at."""
 
     def holds(self, status: os.stat_result) -> bool:
         """Say whether the result is the same in a file that has changed; if so, note that."""
@@ -77,7 +83,9 @@ def _is_plain(value: object) -> bool:
     return kind not in (str, bytes) or len(cast("str | bytes", value)) <= LONGEST_TEXT
 
 
-def learn(quick: KnownCalls, call: QuickKey, bucket: Bucket, entry: Entry) -> None:
+def learn(
+    quick: KnownCalls, call: QuickKey, bucket: Bucket, entry: Entry, recheck_ns: int
+) -> None:
     """Remember the result of a call, if the bucket still has it.
 
     Args:
@@ -85,12 +93,13 @@ def learn(quick: KnownCalls, call: QuickKey, bucket: Bucket, entry: Entry) -> No
         call: From :func:`quick_key`.
         bucket: Where the result is.
         entry: The result, small and no exception.
+        recheck_ns: How long the file need not be looked at again.
     """
     frame = bucket.frame(entry.key)
     if frame is not None:
         if len(quick) >= LIMIT:
             quick.clear()
-        quick[call] = Known(bucket, entry.key, frame, entry.payload)
+        quick[call] = Known(bucket, entry.key, frame, entry.payload, recheck_ns)
 
 
 def _no_part_of_a_function(_: KnownCalls) -> None:
