@@ -19,7 +19,7 @@ from ckpt.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ckpt._npz import NpzReader
+    from ckpt._reader import NpzReader
 
 Renamer: TypeAlias = "Callable[[str], str] | Mapping[str, str]"
 

@@ -153,7 +153,7 @@ class Checkpoint:
         self._writer.wait()  # it may still read the buffer
         plain_meta(metrics, extra)  # what is wrong with these is said at once
         arrays = collect_arrays(vc)
-        check_arrays(arrays)
+        check_arrays(list(arrays), arrays.values())
         copies, options = self._snapshot.take(arrays), deepcopy(options)
         self._writer.start(lambda: self._write(copies, number, options))
 

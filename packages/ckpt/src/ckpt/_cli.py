@@ -15,7 +15,7 @@ from ckpt._compare import average, differences, verify
 from ckpt._dtypes import Array, as_numbers, name_of_dtype
 from ckpt._files import Naming
 from ckpt._load import as_known
-from ckpt._npz import open_npz
+from ckpt._reader import open_npz
 from ckpt.errors import BrokenFileError, CkptError
 
 if TYPE_CHECKING:

@@ -83,6 +83,10 @@ class VarCollection(Mapping[str, Variable]):
     def __len__(self) -> int:
         return len(self._variables)
 
+    def items(self) -> Any:
+        """The names and variables."""
+        return self._variables.items()
+
     def __add__(self, other: Mapping[str, Any]) -> VarCollection:
         return Merged((self, other if isinstance(other, VarCollection) else VarCollection(other)))
 
@@ -179,9 +183,14 @@ def alias_sets(vc: Any) -> list[AliasSet]:
     sets: dict[int, AliasSet] = {}
     for name, found in vc.items():
         variable: Any = found
-        while _is_variable(ref := getattr(variable, "ref", None)):  # objax's TrainRef
-            variable = ref
-        if not _is_variable(variable):
-            raise NotAVarCollectionError(f"a {type(variable).__name__} called {name!r}")
-        sets.setdefault(id(variable), AliasSet(variable, [])).names.append(name)
+        if type(variable) is not Var:
+            while _is_variable(ref := getattr(variable, "ref", None)):  # objax's TrainRef
+                variable = ref
+            if not _is_variable(variable):
+                raise NotAVarCollectionError(f"a {type(variable).__name__} called {name!r}")
+        known = sets.get(id(variable))
+        if known is None:
+            sets[id(variable)] = AliasSet(variable, [name])
+        else:
+            known.names.append(name)
     return list(sets.values())

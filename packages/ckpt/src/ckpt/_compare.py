@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpt._direct import write_npz
 from ckpt._dtypes import as_numbers, name_of_dtype
 from ckpt._load import as_known
-from ckpt._npz import NpzReader, encode_npz, open_npz
+from ckpt._npz import plan_npz
+from ckpt._reader import NpzReader, open_npz
 from ckpt.errors import DtypeMismatchError, MissingVariablesError, ShapeMismatchError
-from expcore import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ def average(paths: Sequence[Path], target: Path) -> int:
         arrays: dict[str, Any] = {}
         for name in last.names:
             arrays[name] = _mean(name, readers)
-        write_file(target, encode_npz(arrays))
+        write_npz(target, plan_npz(arrays))
         return len(arrays)
 
 

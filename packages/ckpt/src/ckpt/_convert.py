@@ -24,7 +24,8 @@ def to_array(name: str, value: Any) -> Array:
         UnsupportedValueError: It is no array and no number.
     """
     if isinstance(value, np.ndarray):
-        return cast("Array", value)
+        plain = cast("Array", value)
+        return plain if type(plain) is np.ndarray else plain.view(np.ndarray)
     if _is_from("torch", "Tensor", value):
         from ckpt._tensors import tensor_to_array
 

@@ -58,7 +58,7 @@ def to_stored(array: Array) -> Array:
 
 def same_bits(stored: Dtype, expected: Dtype) -> bool:
     """Whether stored values are, bit for bit (byte order aside), values of the expected dtype."""
-    if stored.newbyteorder("=") == expected.newbyteorder("="):
+    if stored == expected or stored.newbyteorder("=") == expected.newbyteorder("="):
         return True
     if stored.itemsize != expected.itemsize:
         return False

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ckpt._npz import open_npz
+from ckpt._reader import open_npz
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
 

@@ -8,11 +8,13 @@ from typing import IO, TYPE_CHECKING, Any
 from ckpt._assign import Options, Renamer, Report, restore_variables
 from ckpt._collection import alias_sets, check_collection
 from ckpt._convert import to_array
+from ckpt._direct import write_npz
 from ckpt._dtypes import portable as as_portable
 from ckpt._events import announce
-from ckpt._npz import encode_npz, open_npz
+from ckpt._npz import encode_npz, plan_npz
+from ckpt._progress import slow_progress
+from ckpt._reader import open_npz
 from ckpt.errors import UnsupportedValueError
-from expcore import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,13 +65,15 @@ def save_var_collection(
     arrays = collect_arrays(vc)
     if portable:
         arrays = {name: as_portable(name, array) for name, array in arrays.items()}
-    pieces = encode_npz(arrays, plain_meta(metrics, extra))
+    meta = plain_meta(metrics, extra)
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
-        write_file(path, pieces)
+        plan = plan_npz(arrays, meta)
+        with slow_progress(f"save {path}", plan.end) as advance:
+            write_npz(path, plan, advance)
         announce(path)
     else:
-        for piece in pieces:
+        for piece in encode_npz(arrays, meta):
             _write_all(file, piece)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ckpt._dtypes import Array, is_named_bits
-from ckpt._npz import blamed, open_npz
+from ckpt._reader import blamed, open_npz
 
 
 def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Loaded:

@@ -12,7 +12,7 @@ from ckpt.errors import BrokenFileError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ckpt._zip import Source
+    from ckpt._directory import Source
 
 FileOrPath: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
 

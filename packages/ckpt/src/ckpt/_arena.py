@@ -1,0 +1,172 @@
+"""Read members of a file into one allocation, by several threads, and check their sums.
+
+Small members that lie together are read at once. A large one is read in pieces, each checked
+right after it was read, while it is near the processor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+
+from ckpt._crc import combine, crc32
+from ckpt._directory import shown
+from ckpt._npz import PIECE
+from ckpt._zip import LOCAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ckpt._directory import Directory, Source
+    from ckpt._dtypes import Array
+
+ALIGN = 64
+TASK = 8 << 20
+"""Bytes that a thread reads before it takes its next task."""
+LARGE = 1 << 20
+THREADS = 3
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(slots=True)
+class Batch:
+    """Small members that lie one behind the other; alignment is kept."""
+
+    first: int
+    count: int
+    begin: int
+    end: int
+    place: int
+
+
+@dataclass(slots=True)
+class Part:
+    """A part of a large member."""
+
+    row: int
+    begin: int
+    end: int
+    place: int
+
+
+class Arena:
+    """Members of a file in memory, which is never larger than the file.
+
+    Args:
+        source: The file.
+        directory: Its members.
+        wanted: Which of them; each once.
+        progress: Called with the number of bytes read since its last call.
+
+    Raises:
+        ValueError: A member is not what the directory says, or its checksum is another.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        directory: Directory,
+        wanted: Iterable[int],
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self.source, self.directory = source, directory
+        self.starts: dict[int, int] = {}
+        """Where in the memory the data of each member begin."""
+        batches, parts, size = self._place(sorted(wanted))
+        memory = np.empty(size + ALIGN, np.uint8)
+        self.memory: Array = memory[-memory.ctypes.data % ALIGN :]
+        self.view = memoryview(cast("Any", self.memory))
+        tasks: list[Batch | Part] = [*batches, *parts]
+        crcs: dict[int, int] = {}
+        for task, crc in each(self._read, tasks, parallel=source.parallel):
+            if isinstance(task, Part):
+                before = crcs.get(task.row)
+                length = task.end - task.begin
+                crcs[task.row] = crc if before is None else combine(before, crc, length)
+            if progress is not None:
+                progress(task.end - task.begin)
+        for row, crc in crcs.items():
+            self._check(row, crc)
+
+    def data(self, row: int) -> Array:
+        """The data of a member."""
+        start = self.starts[row]
+        return self.memory[start : start + self.directory.sizes[row]]
+
+    def _place(self, rows: Sequence[int]) -> tuple[list[Batch], list[Part], int]:
+        offsets, ends, sizes = self.directory.offsets, self.directory.ends, self.directory.sizes
+        batches: list[Batch] = []
+        parts: list[Part] = []
+        top = 0
+        last: Batch | None = None
+        for row in rows:
+            offset, end = offsets[row], ends[row]
+            if sizes[row] >= LARGE:
+                top = -(-top // ALIGN) * ALIGN
+                start = offset + self._start_of(row)
+                self.starts[row] = top
+                stop = start + sizes[row]
+                parts += (
+                    Part(row, at, min(at + TASK, stop), top + at - start)
+                    for at in range(start, stop, TASK)
+                )
+                top += sizes[row]
+                last = None
+            elif last is not None and last.end == offset and offset - last.begin < TASK:
+                last.count += 1
+                last.end = end
+                top += end - offset
+            else:
+                top += (offset - top) % ALIGN
+                last = Batch(row, 1, offset, end, top)
+                batches.append(last)
+                top += end - offset
+        return batches, parts, top
+
+    def _start_of(self, row: int) -> int:
+        length = LOCAL.size + len(self.directory.names[row])
+        header = self.source.read(self.directory.offsets[row], length)
+        if len(header) < length:
+            raise ValueError("it was cut off while it was read")
+        return self.directory.data_start(row, header)
+
+    def _read(self, task: Batch | Part) -> tuple[Batch | Part, int]:
+        crc, shift = 0, task.place - task.begin
+        for at in range(task.begin, task.end, PIECE):
+            stop = min(at + PIECE, task.end)
+            piece = self.view[at + shift : stop + shift]
+            if self.source.read_into(at, piece) != len(piece):
+                raise ValueError("it was cut off while it was read")
+            if isinstance(task, Part):
+                crc = crc32(piece, crc)
+        if isinstance(task, Batch):
+            self._check_batch(task, shift)
+        return task, crc
+
+    def _check_batch(self, batch: Batch, shift: int) -> None:
+        sizes, crcs, view = self.directory.sizes, self.directory.crcs, self.view
+        rows = range(batch.first, batch.first + batch.count)
+        starts = self.directory.data_starts(batch.first, batch.count, self.memory, shift)
+        for row, start in zip(rows, starts, strict=True):
+            if crc32(view[start : start + sizes[row]]) != crcs[row]:
+                self._check(row, None)
+        self.starts.update(zip(rows, starts, strict=True))
+
+    def _check(self, row: int, crc: int | None) -> None:
+        if crc != self.directory.crcs[row]:
+            name = shown(self.directory.names[row])
+            raise ValueError(f"member {name}: its bytes do not have the checksum that it names")
+
+
+def each(function: Callable[[T], U], items: Sequence[T], *, parallel: bool) -> Iterable[U]:
+    """Apply a function to items, by several threads if there are several."""
+    if not parallel or len(items) < 2:  # noqa: PLR2004
+        yield from map(function, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # imports logging
+
+    with ThreadPoolExecutor(THREADS, "ckpt-read") as pool:
+        yield from pool.map(function, items)

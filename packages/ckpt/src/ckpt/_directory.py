@@ -1,0 +1,284 @@
+"""Find the members of a zip file; nothing that the file says is trusted.
+
+Read is whatever numpy and objax write too (flag bit 3, local sizes unknown), found by the central
+directory. Entries of equal width lie there like the rows of a table, and are read as one.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from ckpt._zip import CENTRAL, END, END64, LOCAL, LOCATOR, MAX16, MAX32
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+    from ckpt._dtypes import Array
+
+ENCRYPTED, SIZES_FOLLOW = 0x1, 0x8
+ENTRY = np.dtype(
+    "S4,<u2,<u2,<u2,<u2,<u2,<u2,<u4,<u4,<u4,<u2,<u2,<u2,<u2,<u2,<u4,<u4"
+)  # as CENTRAL
+MAGIC, FLAGS, METHOD, CRC, PACKED, SIZE, NAME, EXTRA, COMMENT, OFFSET = (
+    f"f{i}" for i in (0, 3, 4, 7, 8, 9, 10, 11, 12, 16)
+)
+HEAD = np.dtype(
+    {
+        "names": ["magic", "flags", "method", "crc", "packed", "name", "extra"],
+        "formats": ["S4", "<u2", "<u2", "<u4", "<u4", "<u2", "<u2"],
+        "offsets": [0, 6, 8, 14, 18, 26, 28],
+        "itemsize": LOCAL.size,
+    }
+)  # as LOCAL
+FEW, MANY = 16, 1 << 14
+"""Rows that are looked at together: at first, and at most."""
+
+
+class Source(Protocol):
+    """Bytes at offsets."""
+
+    size: int
+    parallel: bool
+    """Whether several threads may read at once."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read that many bytes; fewer mean that the file ends there."""
+        ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill a buffer; the number of bytes that the file had for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The members of a file, in the order of their data; a column for each property."""
+
+    names: list[bytes]
+    offsets: list[int]
+    """Where the local header of each begins."""
+    sizes: list[int]
+    crcs: list[int]
+    ends: list[int]
+    """Where what follows each begins."""
+    rows: dict[bytes, int]
+    """The place of each name in the columns."""
+    table: Array
+    """Offsets, sizes, checksums and ends once more, as an array."""
+
+    def data_starts(self, first: int, count: int, memory: Array, shift: int) -> list[int]:
+        """Where in memory the data of consecutive members begin; see :meth:`data_start`.
+
+        Args:
+            first: The first of the members.
+            count: How many.
+            memory: Has all of them.
+            shift: From an offset in the file to the place in memory.
+
+        Raises:
+            ValueError: A local header does not agree with the directory.
+        """
+        offsets, sizes, crcs, ends = self.table[:, first : first + count]
+        names = self.names[first : first + count]
+        at = offsets + shift
+        heads = memory[at[:, None] + np.arange(LOCAL.size)].view(HEAD)[:, 0]
+        known, packed = heads["crc"] == crcs, heads["packed"]
+        agrees = (heads["flags"] & SIZES_FOLLOW != 0) | (
+            known & ((packed == sizes) | (packed == MAX32))
+        )
+        lengths = np.fromiter(map(len, names), np.int64, count)
+        starts = at + LOCAL.size + lengths + heads["extra"]
+        good = agrees & (heads["magic"] == b"PK\3\4") & (heads["method"] == 0)
+        good &= (heads["name"] == lengths) & (starts + sizes <= ends + shift)
+        for length in np.unique(lengths).tolist():
+            alike = np.flatnonzero(lengths == length)
+            expected = b"".join([names[i] for i in alike.tolist()])
+            found = memory[at[alike][:, None] + np.arange(LOCAL.size, LOCAL.size + length)]
+            good[alike] &= (found == np.frombuffer(expected, np.uint8).reshape(-1, length)).all(1)
+        for i in np.flatnonzero(~good).tolist():
+            self.data_start(first + i, memoryview(cast("Any", memory)), int(at[i]))  # says why
+        return cast("list[int]", starts.tolist())
+
+    def data_start(self, row: int, buffer: Buffer, at: int = 0) -> int:
+        """Where a member's data begin, from its local header, which must agree with the directory.
+
+        Args:
+            row: Which member.
+            buffer: Has the local header, and the name.
+            at: Where in the buffer.
+
+        Returns:
+            The offset from that of the local header.
+
+        Raises:
+            ValueError: The two do not agree.
+        """
+        name = self.names[row]
+        _, _, flags, method, _, _, crc, packed, _, length, extra = LOCAL.unpack_from(buffer, at)
+        head = bytes(memoryview(buffer)[at : at + LOCAL.size + length])
+        if head[:4] != b"PK\3\4":
+            raise ValueError(f"member {shown(name)} is not where it is said to be")
+        agrees = flags & SIZES_FOLLOW or (
+            crc == self.crcs[row] and packed in (self.sizes[row], MAX32)
+        )
+        if method or not agrees or head[LOCAL.size :] != name:
+            raise ValueError(f"member {shown(name)} is described in two ways")
+        start: int = LOCAL.size + length + extra
+        if self.offsets[row] + start + self.sizes[row] > self.ends[row]:
+            raise ValueError(
+                f"member {shown(name)} claims {self.sizes[row]} bytes, more than it has"
+            )
+        return start
+
+
+def shown(name: bytes) -> str:
+    """A member's name for a message."""
+    return repr(name.decode("utf-8", "replace"))
+
+
+def read_directory(source: Source) -> Directory:
+    """Find the members of a zip file.
+
+    No size is believed that the file itself does not bear out, so nothing that is later
+    allocated for a member is larger than the file.
+
+    Raises:
+        ValueError: It is no whole zip file of stored members; the message says why.
+    """
+    try:
+        count, size, offset, base = _find(source)
+        data = source.read(base + offset, size)
+        if len(data) != size:
+            raise ValueError("it ends within its list of members")
+        names, table = _entries(data, count)
+    except struct.error as error:
+        raise ValueError("its list of members is damaged") from error
+    sizes, offsets, crcs = table
+    offsets += base
+    order = np.argsort(offsets, kind="stable")
+    sizes, offsets, crcs = sizes[order], offsets[order], crcs[order]
+    names = [names[i] for i in order.tolist()]
+    ends = np.append(offsets[1:], base + offset)[: len(names)]
+    rows = dict(zip(names, range(count), strict=True))
+    if len(rows) != count:
+        raise ValueError("two of its members have the same name")
+    lengths = np.fromiter(map(len, names), np.int64, count)
+    # Compared so that no sum can overflow: sizes and offsets may be any number of 63 bits.
+    short = np.flatnonzero((offsets < 0) | (sizes > ends - offsets - LOCAL.size - lengths))
+    if short.size:
+        row = int(short[0])
+        raise ValueError(f"member {shown(names[row])} claims {sizes[row]} bytes, more than it has")
+    return Directory(
+        names, offsets.tolist(), sizes.tolist(), crcs.tolist(), ends.tolist(), rows,
+        np.stack([offsets, sizes, crcs, ends]),
+    )  # fmt: skip
+
+
+def _find(source: Source) -> tuple[int, int, int, int]:
+    """How many members there are, size and offset of the directory, bytes before the zip."""
+    if source.size == 0:
+        raise ValueError("it is empty")
+    tail_start = max(0, source.size - END.size - MAX16)
+    tail = source.read(max(tail_start, source.size - 4096), 4096)
+    at = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - END.size + 4))
+    if at < 0:
+        tail = source.read(tail_start, END.size + MAX16)
+        at = tail.rfind(b"PK\5\6", 0, max(0, len(tail) - END.size + 4))
+    if at < 0:
+        raise ValueError("it has no list of members at its end: it is cut off, or no npz file")
+    _, disk, disks, _, count, size, offset, comment = END.unpack_from(tail, at)
+    end = source.size - len(tail) + at
+    if disk or disks or end + END.size + comment != source.size:
+        raise ValueError("its end record does not end it")
+    locator = source.read(end - LOCATOR.size, LOCATOR.size) if end >= LOCATOR.size else b""
+    if locator[:4] == b"PK\6\7":
+        end = _zip64_end(source, locator, end - LOCATOR.size)
+        _, _, _, _, disk, disks, _, count, size, offset = END64.unpack(
+            source.read(end, END64.size)
+        )
+    base = end - size - offset
+    if base < 0 or count * CENTRAL.size > size:
+        raise ValueError("its end record contradicts its size")
+    return count, size, offset, base
+
+
+def _zip64_end(source: Source, locator: bytes, end: int) -> int:
+    _, disk, offset, disks = LOCATOR.unpack(locator)
+    # As zipfile does: the record stands right before its locator, whatever precedes the archive.
+    start = end - END64.size
+    if disk or disks != 1 or offset > start or source.read(max(start, 0), 4) != b"PK\6\6":
+        raise ValueError("its zip64 end record is not where it is said to be")
+    return start
+
+
+def _entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
+    """The names of all entries, and their sizes, offsets and checksums."""
+    names: list[bytes] = []
+    parts: list[Array] = []
+    at, together = 0, FEW
+    while len(names) < count:
+        table, name = _alike(data, at, min(together, count - len(names)))
+        together = min(2 * together, MANY) if len(table) == together else FEW
+        at += len(table) * table.dtype.itemsize
+        names += name
+        parts.append(_columns(table, name))
+    if at != len(data):
+        raise ValueError("its list of members is too long")
+    return names, np.concatenate([np.empty((3, 0), np.int64), *parts], axis=1)
+
+
+def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
+    """The entries from a place on that are as wide as the first, and their names."""
+    if at + CENTRAL.size > len(data):
+        raise ValueError("its list of members is too short")
+    length, extra, comment = struct.unpack_from("<3H", data, at + 28)
+    width = CENTRAL.size + length + extra + comment
+    if at + width > len(data):
+        raise ValueError("its list of members is damaged")
+    row = np.dtype(
+        [("entry", ENTRY), ("name", f"V{length}"), ("extra", f"V{extra}"), ("", f"V{comment}")]
+    )
+    table: Array = np.frombuffer(data, row, min(most, (len(data) - at) // width), at)
+    entry = table["entry"]
+    other = (entry[NAME] != length) | (entry[EXTRA] != extra) | (entry[COMMENT] != comment)
+    other |= entry[MAGIC] != b"PK\1\2"
+    table = table[: int(other.argmax())] if other.any() else table
+    if not len(table):
+        raise ValueError("its list of members is damaged")
+    return table, table["name"].tolist() if length else [b""] * len(table)
+
+
+def _columns(table: Array, names: Sequence[bytes]) -> Array:
+    entry = table["entry"]
+    packed, size, offset = (entry[field].astype(np.int64) for field in (PACKED, SIZE, OFFSET))
+    large = np.flatnonzero((packed == MAX32) | (size == MAX32) | (offset == MAX32))
+    for i in large.tolist():
+        extra = table["extra"][i].tobytes()
+        fields = (int(size[i]), int(packed[i]), int(offset[i]))
+        try:
+            size[i], packed[i], offset[i] = _widen(extra, *fields)
+        except OverflowError as error:
+            raise ValueError(f"member {shown(names[i])} claims more than it has") from error
+    odd = np.flatnonzero((entry[FLAGS] & ENCRYPTED) | (entry[METHOD] != 0) | (packed != size))
+    if odd.size:
+        raise ValueError(f"member {shown(names[int(odd[0])])} is compressed or encrypted")
+    columns: list[Any] = [size, offset, entry[CRC]]
+    return np.stack([np.asarray(column, np.int64) for column in columns])
+
+
+def _widen(extra: bytes, *fields: int) -> list[int]:
+    """Take the fields that 32 bits do not hold from the zip64 extra."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == 1:
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra[: at + 4 + length], at + 4))
+            return [next(wide, MAX32) if field == MAX32 else field for field in fields]
+        at += 4 + length
+    return list(fields)

@@ -1,0 +1,187 @@
+"""Read the variables of an ``.npz`` file, as :mod:`ckpt._npz` lays it out; trust nothing in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ckpt import _npy, _npz
+from ckpt._arena import Arena
+from ckpt._directory import Source, read_directory, shown
+from ckpt._progress import slow_progress
+from ckpt._source import FileOrPath, name_of, open_source
+from ckpt._zip import LOCAL
+from ckpt.errors import BrokenFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from ckpt._dtypes import Array
+
+LONGEST = _npy.LONGEST + 12
+NAMES, META = _npz.NAMES.encode(), _npz.META.encode()
+
+
+@contextmanager
+def open_npz(file: FileOrPath) -> Generator[NpzReader]:
+    """Open a checkpoint file for reading.
+
+    Raises:
+        BrokenFileError: Also from within the block: the file is not a whole checkpoint.
+    """
+    with open_source(file) as source, blamed(name_of(file)):
+        yield NpzReader(name_of(file), source)
+
+
+@contextmanager
+def blamed(path: str) -> Generator[None]:
+    """Turn what the format modules found wrong into an error that names the file."""
+    try:
+        yield
+    except _Malformed as error:
+        raise BrokenFileError(path, str(error)) from error.__cause__
+
+
+class _Malformed(Exception):
+    """Something wrong with the bytes, of a file that the raiser does not know."""
+
+
+@contextmanager
+def _believing_nothing(name: bytes | None = None) -> Generator[None]:
+    try:
+        yield
+    except ValueError as error:
+        what = f"member {shown(name)}: " if name else ""
+        raise _Malformed(f"{what}{error}") from error
+
+
+class NpzReader:
+    """The variables of one checkpoint file, read when asked for.
+
+    Args:
+        path: What messages call the file.
+        source: Its bytes.
+    """
+
+    def __init__(self, path: str, source: Source) -> None:
+        self.path, self.source = path, source
+        with _believing_nothing():
+            self.directory = read_directory(source)
+        self.names = self._read_names()
+        self.index = dict(zip(self.names, range(len(self.names)), strict=True))
+        rows = self.directory.rows
+        found = [rows.get(b"%d.npy" % i) for i in range(len(self.names))]
+        held = len(found) - found.count(None)
+        if len(rows) > held + 1 + (META in rows):
+            held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
+        if len(self.index) != len(self.names) or held != len(self.names):
+            raise _Malformed(f"it names {len(self.index)} variables but holds {held}")
+        if None in found:
+            raise _Malformed(f"it has no member '{found.index(None)}.npy'")
+        self._rows = cast("list[int]", found)
+
+    def _read_names(self) -> list[str]:
+        row = self._row(NAMES)
+        array = self._array(self._arena([row]), row)
+        if array.size == 0:
+            return []
+        if array.dtype.kind != "U" or array.ndim != 1:
+            raise _Malformed(f"its names are an array of {array.dtype}, {array.ndim}-dimensional")
+        points = np.frombuffer(array.astype(array.dtype.newbyteorder("=")), np.uint32)
+        if points.max(initial=0) > sys.maxunicode:  # numpy itself would fail with a SystemError
+            raise _Malformed("its names are no text")
+        return cast("list[str]", array.tolist())
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """Read the values of some variables, checksums verified.
+
+        Returns:
+            An array of its own for each name, writable; the arrays share one allocation.
+        """
+        index, rows = self.index, self._rows
+        wanted = {name: rows[index[name]] for name in names}
+        arena = self._arena(set(wanted.values()))
+        return {name: self._array(arena, row) for name, row in wanted.items()}
+
+    def place(self, name: str, whole: Array) -> Array:
+        """View the value of a variable in the bytes of the whole file, unverified."""
+        row = self._rows[self.index[name]]
+        member = self.directory.names[row]
+        with _believing_nothing(member):
+            at = self.directory.offsets[row]
+            header = whole[at : at + LOCAL.size + len(member)].tobytes()
+            start = at + self.directory.data_start(row, header)
+            data = whole[start : start + self.directory.sizes[row]]
+            npy = parse_header(data[:LONGEST].tobytes())
+            return _npy.shaped(data[npy.length :], npy)
+
+    def meta(self) -> dict[str, Any]:
+        """Read the plain data stored beside the arrays; empty if there are none."""
+        if META not in self.directory.rows:
+            return {}
+        row = self._row(META)
+        data = self._arena([row]).data(row)
+        with _believing_nothing(META):
+            meta: Any = json.loads(data.tobytes().decode("utf-8", "surrogatepass"))
+        if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get("ckpt") != _npz.VERSION:
+            raise _Malformed(
+                f"its {_npz.META} is not of version {_npz.VERSION}; a newer ckpt wrote it"
+            )
+        return cast("dict[str, Any]", meta)
+
+    def header(self, name: str) -> _npy.Header:
+        """Read what the file says of a variable, without reading its value."""
+        row = self._rows[self.index[name]]
+        member, size = self.directory.names[row], self.directory.sizes[row]
+        with _believing_nothing(member):
+            at = self.directory.offsets[row]
+            local = self.source.read(at, LOCAL.size + len(member))
+            start = at + self.directory.data_start(row, local)
+            header = parse_header(self.source.read(start, min(size, LONGEST)))
+            if header.length + header.nbytes != size:
+                raise ValueError(f"its header claims {header.nbytes} bytes, it holds {size}")
+        return header
+
+    def _row(self, name: bytes) -> int:
+        row = self.directory.rows.get(name)
+        if row is None:
+            raise _Malformed(f"it has no member {shown(name)}")
+        return row
+
+    def _arena(self, rows: Iterable[int]) -> Arena:
+        rows = list(rows)
+        total = sum(map(self.directory.sizes.__getitem__, rows))
+        with _believing_nothing(), slow_progress(f"load {self.path}", total) as advance:
+            return Arena(self.source, self.directory, rows, advance)
+
+    def _array(self, arena: Arena, row: int) -> Array:
+        start, size = arena.starts[row], self.directory.sizes[row]
+        view = arena.view
+        try:
+            # Equal headers are read once; those of versions 2 and 3 are rare.
+            if size > _npy.ALIGN and view[start + 6] == 1:
+                length = 10 + view[start + 8] + (view[start + 9] << 8)
+                header = _parse_header(view[start : start + min(length, size)].tobytes())
+            else:
+                header = parse_header(view[start : start + min(size, LONGEST)].tobytes())
+            if header.fortran or header.length + header.nbytes != size:  # which is refused
+                return _npy.shaped(arena.data(row)[header.length :], header)
+            return np.ndarray(header.shape, header.dtype, arena.memory, start + header.length)
+        except ValueError as error:
+            member = shown(self.directory.names[row])
+            raise _Malformed(f"member {member}: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _parse_header(header: bytes) -> _npy.Header:
+    return _npy.decode_header(header)
+
+
+def parse_header(start: bytes) -> _npy.Header:
+    """Read the header at the start of some bytes; equal ones are read once."""
+    return _parse_header(start[: _npy.header_length(start[:12])])
