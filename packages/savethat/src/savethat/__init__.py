@@ -32,6 +32,8 @@ from savethat.errors import (
 if TYPE_CHECKING:
     from loguru import logger
 
+    from savethat._submit import submit
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -65,13 +67,18 @@ __all__ = [
     "logger",
     "run_main",
     "set_project_dir",
+    "submit",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import loguru when the logger is asked for, not before."""
+    """Import what few need, and loguru, when it is asked for and not before."""
     if name == "logger":
         from loguru import logger
 
         return logger
+    if name == "submit":
+        from savethat._submit import submit
+
+        return submit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -91,59 +91,20 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
     program = f"{project.program} {name}"
     parser = argparse.ArgumentParser(prog=program, description=text, allow_abbrev=False)
     add_arguments(parser)
-    if name == "run":
-        return _run_node(project, parser, words[1:], "DEBUG" if given.debug else "INFO")
+    if name in ("run", "submit"):
+        from savethat._launch import launch
+
+        with _Refusals(project):
+            how = launch(project, parser, words[1:])
+            if how is not None and name == "submit":
+                print(how.submit())
+                return None
+        return None if how is None else how.run("DEBUG" if given.debug else "INFO")
     options = parser.parse_args(words[1:])
     with _Refusals(project):
         for line in getattr(project, name)(options):
             print(line, flush=name in ("rm", "sync"))
     return None
-
-
-def _run_node(
-    project: Project, parser: argparse.ArgumentParser, argv: list[str], level: str
-) -> Done | None:
-    """Run a node. The options before its name are ours, those behind it are its own."""
-    own, name, rest = _split_at_node(argv)
-    options = parser.parse_args(own)
-    if name is None:
-        parser.print_help()
-        return None
-    from savethat._discover import find_node, make_importable, node_name
-    from savethat._node import create_node
-
-    with _Refusals(project):
-        make_importable(project.package, project.project_dir)
-        node_cls = find_node(project.package, name)
-        args_cls = node_cls.get_args_class()
-        storage = project.storage()
-    from savethat._log import log_to_stderr
-    from savethat._parser import parse_argv
-
-    program = f"{project.program} run {node_name(node_cls)}"
-    args = parse_argv(args_cls, rest, prog=program, config=options.config)
-    log_to_stderr(level)
-    node = create_node(node_cls, args, storage=storage)
-    try:
-        return node, node.run()
-    except Exception as error:
-        if not options.pdb:
-            raise
-        import pdb  # asked for by --pdb
-        import traceback
-
-        traceback.print_exc()
-        pdb.post_mortem(error.__traceback__)
-        raise SystemExit(1) from error
-
-
-def _split_at_node(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
-    """The options of ``run``, the node's name, and the node's own arguments."""
-    index = 0
-    while index < len(argv) and argv[index].startswith("-"):
-        index += 2 if argv[index] == "--config" else 1
-    name = argv[index] if index < len(argv) else None
-    return argv[:index], name, argv[index + 1 :]
 
 
 class _Refusals:

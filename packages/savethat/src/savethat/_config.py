@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class Config:
     b2_key_id: str = ""
     b2_key: str = field(default="", repr=False)
     b2_realm: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    """The arguments of :func:`load_config` that load it again; empty if it was not loaded."""
 
 
 def load_config(
@@ -99,7 +101,14 @@ def load_config(
     for key, names in ENVIRONMENT.items():
         if not values.get(key) and (uses_b2 or key != "b2_bucket"):
             values[key] = next((os.environ[n] for n in names if os.environ.get(n)), "")
-    return _check(values, file, project_dir)
+    origin = {
+        "env_file": file,
+        "package": package,
+        "credential_file": credentials.absolute(),
+        "default_dir": project_dir or Path.cwd(),
+        "must_exist": must_exist,
+    }
+    return replace(_check(values, file, project_dir), origin=origin)
 
 
 def find_credential_file(given: str | os.PathLike[str] | None = None) -> Path:

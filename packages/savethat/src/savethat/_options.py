@@ -42,12 +42,54 @@ def _add_nothing(_: argparse.ArgumentParser) -> None:
     """The command takes no arguments."""
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.usage = f"{parser.prog} [--pdb] [--config FILE] NODE [arguments of the node]"
-    parser.add_argument("--pdb", action="store_true", help="debug a failing node where it fails")
+def parse_parameter(text: str) -> tuple[str, int | float | str]:
+    """``NAME=VALUE``, where the value may be a number.
+
+    >>> parse_parameter("timeout_min=90"), parse_parameter("slurm_partition=gpu")
+    (('timeout_min', 90), ('slurm_partition', 'gpu'))
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            pass
+    return name, value
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML, YAML or JSON with the node's arguments"
     )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.usage = f"{parser.prog} [--pdb] [--config FILE] NODE [arguments of the node]"
+    parser.add_argument("--pdb", action="store_true", help="debug a failing node where it fails")
+    _add_config(parser)
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.usage = (
+        f"{parser.prog} [--cluster slurm|local] [--with NAME=VALUE] [--config FILE] "
+        "NODE [arguments of the node]"
+    )
+    parser.add_argument(
+        "--cluster", choices=("slurm", "local"), help="by default slurm, where it is installed"
+    )
+    parser.add_argument(
+        "--with",
+        dest="parameters",
+        action="append",
+        default=[],
+        type=parse_parameter,
+        metavar="NAME=VALUE",
+        help="what the job needs, as submitit calls it: timeout_min=90, mem_gb=16, "
+        "gpus_per_node=1, slurm_partition=gpu; may be given several times",
+    )
+    _add_config(parser)
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +124,7 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "nodes": ("List all nodes.", _add_nothing),
     "run": ("Run a node.", _add_run),
+    "submit": ("Queue a node, to be run by Slurm or in the background.", _add_submit),
     "ls": ("List past runs.", _add_ls),
     "rm": ("Remove runs (local and remote).", _add_rm),
     "download": ("Download a run.", _add_key),

@@ -76,4 +76,9 @@ def is_alive(where: str, pid: int, start: str, heartbeat: str) -> bool:
     """
     if where == machine() and start:
         return started(pid) == start
+    return beats(heartbeat)
+
+
+def beats(heartbeat: str) -> bool:
+    """Whether a heartbeat is so young that there may be more."""
     return datetime.now(UTC) - datetime.fromisoformat(heartbeat) < timedelta(seconds=LOST_AFTER_S)

@@ -42,7 +42,14 @@ def execute(node: Node[Any, T]) -> T:
     name = f"{type(node).__module__}.{type(node).__qualname__}"
     state = RunState(node=name, pending_sync=node.storage.config.remote is not None)
     node.key = claim(node.storage, node.key, state)
-    run = RunContext(key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=name)
+    return carry_out(node, state)
+
+
+def carry_out(node: Node[Any, T], state: RunState) -> T:
+    """Run a node whose key is claimed for the run of this state."""
+    run = RunContext(
+        key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=state.node
+    )
     secrets = secrets_in(node.args)
     sync = Sync(node.storage, run.key, state)
     upload = sync.upload_settled if state.pending_sync else None
@@ -77,6 +84,8 @@ def _over(state: RunState, error: BaseException, secrets: list[str]) -> RunState
     if state.state != "running":
         return state
     ended = "interrupted" if isinstance(error, INTERRUPTIONS) else "failed"
+    if isinstance(error, Terminated) and error.preempted:
+        ended = "preempted"
     return state.end(ended, redact(describe_error(error), secrets))
 
 

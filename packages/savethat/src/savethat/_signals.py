@@ -1,7 +1,8 @@
 """SIGTERM and SIGHUP end a run as Ctrl-C does: interrupted, with everything written and uploaded.
 
 Batch systems send SIGTERM some seconds before they kill. Python's default would end the process at
-once, and the run would be lost.
+once, and the run would be lost. In a Slurm job SIGUSR1 and SIGUSR2, and a SIGTERM with which the
+job is put back into the queue, say that the run is preempted.
 """
 
 from __future__ import annotations
@@ -10,12 +11,21 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from savethat._scheduler import in_slurm, is_requeued
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+END, USER = ("SIGTERM", "SIGHUP"), ("SIGUSR1", "SIGUSR2")
+
+
+def end_signals() -> list[int]:
+    """The signals that ask a run to end; a program may use SIGUSR1 and 2 otherwise, a job not."""
+    names = (*END, *USER) if in_slurm() or "SUBMITIT_EXECUTOR" in os.environ else END
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 class Terminated(SystemExit):
@@ -24,6 +34,12 @@ class Terminated(SystemExit):
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
         self.signum = signum
+
+    @cached_property
+    def preempted(self) -> bool:
+        """Whether the scheduler takes the machine away, rather than someone ends the run."""
+        name = signal.Signals(self.signum).name
+        return name in USER or (name == "SIGTERM" and is_requeued())
 
     def __str__(self) -> str:
         return signal.Signals(self.signum).name
@@ -67,7 +83,7 @@ def termination() -> Generator[Termination]:
     """
     request = Termination()
     ours = threading.current_thread() is threading.main_thread()
-    taken = [s for s in SIGNALS if ours and signal.getsignal(s) is signal.SIG_DFL]
+    taken = [s for s in end_signals() if ours and signal.getsignal(s) is signal.SIG_DFL]
     for signum in taken:
         signal.signal(signum, request.handle)
     try:

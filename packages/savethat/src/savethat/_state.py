@@ -11,11 +11,13 @@
      "host": "gpu3", "pid": 4242,
      "machine": "gpu3 …", "process": "12345",           to tell this process from another
      "error": null,                       "ValueError: …" of a run that failed
+     "job": "slurm FitOLS_2026-…",        scheduler and name of the job, of a submitted run
      "pending_sync": false}               true: the remote does not have all of it yet
 
 The states are *queued* and *running*, then *completed*, *failed* or *interrupted* (Ctrl-C,
-SIGTERM), or *preempted* by a scheduler. *lost* is never written: it is said of a run that is
-*running* by its file while its process is gone. The file is replaced as a whole at each change.
+SIGTERM), or *preempted* by a scheduler, which may start it again. *lost* is never written: it is
+said of a run that is *running* by its file while its process is gone, or *queued* while its job
+is. The file is replaced as a whole at each change.
 That a run is *completed* is told by its ``results.pickle`` alone, which is written whole or not at
 all.
 """
@@ -28,7 +30,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from savethat._process import host, is_alive, machine, started
+from savethat._process import beats, host, is_alive, machine, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +59,19 @@ class RunState:
     machine: str = field(default_factory=machine)
     process: str = field(default_factory=lambda: started(os.getpid()) or "")
     error: str | None = None
+    job: str = ""
     pending_sync: bool = False
 
     def beat(self) -> Self:
         """The same run, seen alive now."""
         return replace(self, heartbeat=_now())
+
+    def start(self) -> Self:
+        """The same run, running in this process from now on."""
+        here = RunState()
+        names = ("state", "started", "heartbeat", "ended", "host", "pid", "machine", "process")
+        facts = {name: getattr(here, name) for name in (*names, "error")}
+        return replace(self, **facts)
 
     def end(self, state: str, error: str | None = None) -> Self:
         """The same run, over."""
@@ -69,12 +79,29 @@ class RunState:
 
     @property
     def now(self) -> str:
-        """The state as it can be seen from here: *lost* if the process is gone."""
+        """The state as it can be seen from here: *lost* if the process or the job is gone."""
+        if self.state == "queued" and not self._is_waiting(unknown=beats(self.heartbeat)):
+            return "lost"
         if self.state == "running" and not is_alive(
             self.machine, self.pid, self.process, self.heartbeat
         ):
             return "lost"
         return self.state
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run is going on, or will."""
+        if self.state == "preempted":
+            return bool(self.job) and self._is_waiting(unknown=False)
+        return self.now in GOING_ON
+
+    def _is_waiting(self, *, unknown: bool) -> bool:
+        from savethat._scheduler import is_waiting  # few runs are queued
+
+        waiting = is_waiting(self.job)
+        if waiting is None:  # no news of Slurm's queue here is no bad news
+            return unknown or (self.state == "queued" and self.job.startswith("slurm "))
+        return waiting
 
     def encode(self) -> bytes:
         """The bytes of ``state.json``."""

@@ -137,11 +137,11 @@ class Storage:
             return str(path)
         if path.is_dir():
             from savethat._remote import upload_folder
-            from savethat._state import GOING_ON, read_state
+            from savethat._state import read_state
             from savethat._sync import push
 
             state = read_state(path)
-            if state is None or state.now in GOING_ON:
+            if state is None or state.goes_on:
                 upload_folder(path, remote, name)
             else:  # a run that is over, and is synced from now on
                 name = push(self, name)
@@ -229,11 +229,11 @@ class Storage:
         if remote and not local:
             raise ValueError(f"{name}: removing only the remote copy would leave it unprotected")
         from savethat._find import read_any_state
-        from savethat._state import GOING_ON
 
         state = read_any_state(self, name, remote=remote)
-        if state is not None and state.now in GOING_ON:
-            raise RunStillRunning(name, state.host, state.pid)
+        if state is not None and state.goes_on:
+            job = state.job if state.state != "running" else ""
+            raise RunStillRunning(name, state.host, state.pid, job)
         if remote and self.remote is not None:
             from savethat._remote import remove_folder
 

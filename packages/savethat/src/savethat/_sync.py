@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
 from savethat._remote import impatient, upload_folder
-from savethat._state import GOING_ON, RESULTS, STATE, RunState, decode_state, read_state
+from savethat._state import RESULTS, STATE, RunState, decode_state, read_state
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
@@ -88,6 +88,15 @@ def _owner(remote: expcore.Storage | None, key: str) -> str | None:
         return None
 
 
+def announce(storage: Storage, key: str) -> None:
+    """Upload what there is of a queued run, if the remote can be reached."""
+    try:
+        if storage.remote is not None:
+            upload_folder(storage / key, impatient(storage.remote), key)
+    except Exception as error:  # the job will upload it
+        _warn(key, storage, error)
+
+
 class Sync:
     """The uploads of one run."""
 
@@ -147,7 +156,7 @@ class Sync:
             return self.key
         try:
             key = push(self.storage, self.key, state)
-            if state.state != "interrupted":  # then time is short
+            if state.state not in ("interrupted", "preempted"):  # then time is short
                 push_pending(self.storage, limit_s=PENDING_LIMIT_S)
         except Exception as error:  # whatever it is, the run is kept locally
             _warn(self.key, self.storage, error)
@@ -198,7 +207,7 @@ def pending(storage: Storage) -> list[str]:
         state = read_state(storage / key)
         if state is None:
             _unmark(storage, key)  # it was removed
-        elif state.now not in GOING_ON:
+        elif not state.goes_on:
             found.append(key)
     return found
 

@@ -132,11 +132,15 @@ class NodeAlreadyRan(SavethatError, RuntimeError):
 class RunStillRunning(SavethatError, RuntimeError):
     """A run that is going on is not removed."""
 
-    def __init__(self, key: str, host: str, pid: int) -> None:
-        super().__init__(key, host, pid)
-        self.key, self.host, self.pid = key, host, pid
+    def __init__(self, key: str, host: str, pid: int, job: str = "") -> None:
+        super().__init__(key, host, pid, job)
+        self.key, self.host, self.pid, self.job = key, host, pid, job
 
     def __str__(self) -> str:
+        if self.job:
+            scheduler, _, name = self.job.partition(" ")
+            how = f"`scancel --name {name}`" if scheduler == "slurm" else "wait until it has begun"
+            return f"{self.key} waits in the queue of {scheduler}, so it is not removed; {how}"
         return (
             f"{self.key} is running on {self.host} as process {self.pid}, so it is not removed; "
             "end it first"
