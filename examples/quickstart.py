@@ -186,7 +186,7 @@ def describe(run: Path, result: dict[str, float]) -> Iterator[str]:
     cached = [artifact for artifact in artifacts if artifact["kind"] == "cache entry"]
     hits = sum(artifact["hit"] for artifact in cached)
     yield f"run          {run.name}"
-    yield f"cache        {hits} hits, {len(cached) - hits} misses (preprocessing, baseline)"
+    yield f"cache        hits {hits}, misses {len(cached) - hits} (preprocessing, baseline)"
     yield f"baseline     logistic regression, accuracy {result['baseline']:.2%}"
     yield (
         f"trained      {result['epochs']:.0f} epochs in {result['seconds']:.1f} s, "

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from environments import ROOT
 
+README = (ROOT / "README.md").read_text("utf-8")
 FIVE_FILES = ["args.json", "output.jsonl", "output.log", "reproducible.json", "results.pickle"]
 
 
@@ -59,8 +60,18 @@ def test_everything_comes_back_identical(twice: list[str]) -> None:
 
 
 def test_the_second_run_hits_the_cache(twice: list[str]) -> None:
-    assert "2 misses" in twice[0]
-    assert "2 hits, 0 misses" in twice[1]
+    assert "misses 2" in twice[0]
+    assert "hits 2, misses 0" in twice[1]
+
+
+def test_the_readme_shows_what_is_printed(twice: list[str]) -> None:
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+    def lines(text: str) -> list[str]:
+        """Without what differs between machines and moments."""
+        return re.sub(r"FitDigits_\S+|[\d.]+ s\b|\d+ kB", "…", text).splitlines()
+
+    assert lines(shown) == lines(twice[0])
 
 
 def test_the_network_beats_the_baseline(twice: list[str]) -> None:
