@@ -13,6 +13,7 @@ from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._manual import get_caller_cache_path, manual_cache
 from persist_to_disk._memo import CacheInfo
 from persist_to_disk._persistf import Persisted, persistf
+from persist_to_disk._remote import wait_for_uploads
 from persist_to_disk._switch import CACHE, CHECKONLY, NOCACHE, READONLY, RECACHE, Switch
 from persist_to_disk.errors import (
     ConfigError,
@@ -49,4 +50,5 @@ __all__ = [
     "manual_cache",
     "persistf",
     "used",
+    "wait_for_uploads",
 ]

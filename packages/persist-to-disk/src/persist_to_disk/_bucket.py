@@ -116,7 +116,7 @@ class Bucket:
             yield from self._view.entries()
 
     def append(
-        self, key: bytes, payload: bytes, flags: int, lock: Lock
+        self, key: bytes, payload: bytes, flags: int, lock: Lock, written_ns: int | None = None
     ) -> tuple[Entry | None, Entry]:
         """Add an entry, which replaces one of the same key.
 
@@ -125,6 +125,7 @@ class Bucket:
             payload: What :mod:`_values` made of the result.
             flags: See :mod:`_frames`.
             lock: Shared by all writers of this file; not held yet.
+            written_ns: When the result was stored first, nanoseconds since 1970; default now.
 
         Returns:
             The entry that was replaced, if this process knew of one, and the new one.
@@ -133,7 +134,7 @@ class Bucket:
             UnsafePathError: Others may write to the file.
             OSError: It cannot be written; it holds what it held before.
         """
-        written_ns = time.time_ns()
+        written_ns = written_ns or time.time_ns()
         lock.acquire()
         try:
             old = self.find(key) if self._view and self._view.frame(key) else None

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
-from expcore import write_file
+from expcore import digest_bytes, write_file
 from persist_to_disk._guard import make_folder
 from persist_to_disk._projects import project_id
 from persist_to_disk.errors import ConfigError
@@ -68,8 +69,17 @@ class Config:
         return path
 
     def set_persist_path(self, path: str | os.PathLike[str]) -> Path:
-        """Keep the results of this process, and of its worker processes, below ``path``."""
-        return Path(self._put("persist_path", str(_absolute(path))))
+        """Keep the results of this process, and of its worker processes, below ``path``.
+
+        Args:
+            path: A folder; or the URL of an expcore storage (``s3://...``, ``b2://...``), in
+                front of which a local tree then stands.
+
+        Returns:
+            The folder, or that of the local tree.
+        """
+        self._put("persist_path", str(path) if is_url(path) else str(_absolute(path)))
+        return self.get_persist_path()
 
     def get_persist_path(self, local: bool = False) -> Path:
         """Return the folder that holds the projects' folders; it may not exist yet.
@@ -77,11 +87,20 @@ class Config:
         Args:
             local: The folder for functions decorated with ``local=True`` instead.
         """
-        if local and (found := self._get("persist_path_local")):
-            return _absolute(found, self.home)
-        if found := self._get("persist_path"):
-            return _absolute(found, self.home)
-        return self.home / "cache"
+        url = self.get_persist_url(local)
+        if url is not None:
+            return self.home / "remote" / digest_bytes(url.encode()).partition(":")[2]
+        found = self._persist_path(local)
+        return _absolute(found, self.home) if found else self.home / "cache"
+
+    def get_persist_url(self, local: bool = False) -> str | None:
+        """Return the URL of the storage behind the local tree; None if there is none.
+
+        Args:
+            local: See :meth:`get_persist_path`.
+        """
+        found = self._persist_path(local)
+        return found if found and is_url(found) else None
 
     def set_persist_path_local(self, path: str | os.PathLike[str]) -> Path:
         """Keep the results of functions decorated with ``local=True`` below ``path``."""
@@ -157,6 +176,9 @@ class Config:
         found = self._get("recheck_interval") or 0
         return _check_interval(found, self._where("recheck_interval"))
 
+    def _persist_path(self, local: bool) -> str | None:
+        return (self._get("persist_path_local") if local else None) or self._get("persist_path")
+
     def _put(self, name: str, value: str) -> str:
         import json
 
@@ -198,6 +220,11 @@ class Config:
 def _absolute(path: str | os.PathLike[str], base: Path | None = None) -> Path:
     path = Path(path).expanduser()
     return Path(os.path.normpath((base or Path.cwd()) / path))
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Say whether a text names a storage; a drive letter makes a folder."""
+    return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", path) is not None
 
 
 def _is_worker_process() -> bool:

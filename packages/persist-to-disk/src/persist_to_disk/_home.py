@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk._config import config
 from persist_to_disk._guard import check_folders
+from persist_to_disk._names import folder_name
 from persist_to_disk._old import OldStore
 from persist_to_disk._place import function_folder, module_folder, source_file
+from persist_to_disk._remote import Remote
 from persist_to_disk._store import Store
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Home(NamedTuple):
     """The function's."""
     stores: dict[tuple[Path, tuple[str, ...]], Store]
     old: tuple[OldStore, ...]
+    remote: Remote | None
+    """Behind the project's folder, if results are shared."""
     recheck_ns: int
     """How long a call seen before is not looked up again."""
 
@@ -91,8 +95,12 @@ class Homes:
             OldStore(old_folder, options, self._hashsize())
             for old_folder in (place, *options.alt_dirs)
         )
+        url, remote = config.get_persist_url(options.local), None
+        if url is not None:
+            parts = (folder_name(project_path.name), *folder.relative_to(project).parts)
+            remote = Remote(url, "/".join(parts))
         recheck_ns = int(config.get_recheck_interval() * 1e9)
-        return Home(config.version, project, folder, {}, old, recheck_ns)
+        return Home(config.version, project, folder, {}, old, remote, recheck_ns)
 
     def _store(self, folder: Path, groups: tuple[str, ...]) -> Store:
         home, options = self.home(), self._options

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from persist_to_disk._options import Options
+    from persist_to_disk._remote import Fetched, Remote
 
 log = logging.getLogger("persist_to_disk")
 
@@ -66,6 +67,9 @@ class Where(NamedTuple):
     """The arguments that count, and the digest of the code: by these, old results are found."""
     code: str
     quick: QuickKey | None
+    remote: Remote | None
+    """Where other machines store and look up too, and under which name."""
+    name: str
 
 
 class Memo:
@@ -105,16 +109,18 @@ class Memo:
         if found is not MISSING:
             return found
         with computing(where.bucket, where.key, where.store.computing(where.key)) as held:
-            if held and switch is not Switch.RECACHE:
-                found = self._load(where, where.store)
+            if switch is not Switch.RECACHE:
+                found = self._load(where, where.store) if held else MISSING
+                if found is MISSING:
+                    found = self._fetch(where)
                 if found is not MISSING:
                     return found
             try:
                 value = self.function(*args, **kwargs)
             except self.options.cache_exceptions as error:
-                self._keep(where, error, FLAG_RAISED)
+                self._keep(where, switch, error, FLAG_RAISED)
                 raise
-            self._keep(where, value)
+            self._keep(where, switch, value)
             return value
 
     async def call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,16 +134,20 @@ class Memo:
         async with computing_async(
             where.bucket, where.key, where.store.computing(where.key)
         ) as held:
-            if held and switch is not Switch.RECACHE:
-                found = self._load(where, where.store)
+            if switch is not Switch.RECACHE:
+                found = self._load(where, where.store) if held else MISSING
+                if found is MISSING and where.remote is not None:
+                    import asyncio
+
+                    found = await asyncio.to_thread(self._fetch, where)
                 if found is not MISSING:
                     return found
             try:
                 value = await self.function(*args, **kwargs)
             except self.options.cache_exceptions as error:
-                self._keep(where, error, FLAG_RAISED)
+                self._keep(where, switch, error, FLAG_RAISED)
                 raise
-            self._keep(where, value)
+            self._keep(where, switch, value)
             return value
 
     def cache_info(self) -> CacheInfo:
@@ -159,9 +169,15 @@ class Memo:
         return self._has(self._where(self._binder.bind(*args, **kwargs)))
 
     def clear(self) -> None:
-        """Delete all results of the function, of all versions of its code."""
+        """Delete all results of the function, of all versions of its code.
+
+        Where results are shared, they are deleted in the storage too, and whatever it raises
+        is raised; other machines keep the copies they have.
+        """
         for store in self._homes.stores():
             store.clear()
+        if (remote := self._homes.home().remote) is not None:
+            remote.clear()
         self.hits = self.misses = 0
         self.quick.clear()
 
@@ -202,6 +218,8 @@ class Memo:
         if found is MISSING:
             found = self._load_from_elsewhere(where)
         if found is MISSING and switch is Switch.READONLY:
+            found = self._fetch(where)
+        if found is MISSING and switch is Switch.READONLY:
             raise NotCachedError(self.title, where.bucket.path)
         return found
 
@@ -212,7 +230,9 @@ class Memo:
         groups = self._binder.group_folders(named)
         store = self._homes.store(groups)
         others = self._homes.others(groups) if self.options.alt_dirs else ()
-        return Where(store, store.bucket(key), key, others, named, code, quick)
+        remote = self._homes.home().remote
+        name = remote.name(groups, key) if remote else ""
+        return Where(store, store.bucket(key), key, others, named, code, quick, remote, name)
 
     def _find(self, bucket: Bucket, key: bytes) -> Entry | None:
         try:
@@ -222,15 +242,18 @@ class Memo:
         except OSError as error:
             self._warn(f"cannot read its cache: {error}")
             return None
+        return entry if entry and self._is_fresh(entry) else None
+
+    def _is_fresh(self, entry: Entry | Fetched) -> bool:
         ttl_s = self.options.ttl_s
-        if entry and ttl_s is not None and time.time_ns() - entry.written_ns > ttl_s * 1e9:
-            return None
-        return entry
+        return ttl_s is None or time.time_ns() - entry.written_ns <= ttl_s * 1e9
 
     def _has(self, where: Where) -> bool:
         """Say whether there is an entry, without reading its result."""
         stores = (where.store, *where.others)
         if any(self._find(store.bucket(where.key), where.key) for store in stores):
+            return True
+        if self._install(where):
             return True
         return self._find_old(where) is not NOTHING
 
@@ -263,6 +286,24 @@ class Memo:
             raise value
         return value
 
+    def _fetch(self, where: Where) -> Any:
+        """Return the result that another machine stored, or MISSING."""
+        return self._load(where, where.store) if self._install(where) else MISSING
+
+    def _install(self, where: Where) -> bool:
+        """Store here what another machine stored, if it did."""
+        if where.remote is None:
+            return False
+        try:
+            found = where.remote.fetch(where.name)
+            if found is None or not self._is_fresh(found):
+                return False
+            where.store.install(where.bucket, where.key, found)
+        except Exception as error:  # whatever a storage raises
+            self._warn(f"cannot look up what is shared: {type(error).__name__}: {error}")
+            return False
+        return True
+
     def _load_from_elsewhere(self, where: Where) -> Any:
         """Return the result that another folder or version 0.0.7 has, or MISSING."""
         for store in where.others:
@@ -284,22 +325,28 @@ class Memo:
                 return found
         return NOTHING
 
-    def _keep(self, where: Where, value: object, flags: int = 0) -> None:
+    def _keep(self, where: Where, switch: Switch, value: object, flags: int = 0) -> None:
         """Store what was computed."""
         self.misses += 1
-        self._put(where, value, flags, hit=False)
+        self._put(where, value, flags, hit=False, replace=switch is Switch.RECACHE)
 
     def _adopt(self, where: Where, value: object, flags: int = 0) -> None:
         """Store here what was found elsewhere."""
         self._put(where, value, flags, hit=True)
 
-    def _put(self, where: Where, value: object, flags: int, *, hit: bool) -> None:
+    def _put(
+        self, where: Where, value: object, flags: int, *, hit: bool, replace: bool = False
+    ) -> None:
         try:
             entry = where.store.put(where.bucket, where.key, value, flags)
             if self._limit is not None:
                 size = sidecar_facts(entry.payload)[0] if entry.flags & FLAG_SIDECAR else 0
                 size += frame_bytes(len(entry.payload))
                 self._limit.grew(self._homes.stores(), size)
+            if where.remote is not None:
+                where.remote.share(
+                    where.name, entry, where.store, replace=replace, is_wanted=self._is_fresh
+                )
         except Exception as error:  # pickling runs code of the result's class
             self._warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return

@@ -11,11 +11,13 @@ from persist_to_disk._compact import compact, is_worth_it
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._locks import WHOLE_FUNCTION, Lock, LockFolder, key_offset
 from persist_to_disk._old import CODE_FILE
-from persist_to_disk._values import encode, sidecar_path
+from persist_to_disk._values import encode, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from persist_to_disk._remote import Fetched
 
 
 class Store:
@@ -55,13 +57,31 @@ class Store:
             Exception: Whatever pickling the result raises.
         """
         more, payload = encode(value, bucket.sidecars, key.hex(), trust=self.trust)
+        return self._append(bucket, key, payload, flags | more)
+
+    def install(self, bucket: Bucket, key: bytes, found: Fetched) -> Entry:
+        """Store an entry as another machine stored it.
+
+        Raises:
+            OSError: It cannot be written; earlier entries are as they were.
+        """
+        if found.flags & FLAG_SIDECAR:
+            path = sidecar_path(found.payload, bucket.sidecars)
+            write_sidecar(path, [found.sidecar], trust=self.trust)
+        return self._append(bucket, key, found.payload, found.flags, found.written_ns)
+
+    def _append(
+        self, bucket: Bucket, key: bytes, payload: bytes, flags: int, written_ns: int | None = None
+    ) -> Entry:
         lock = self.lock_of(bucket.number)
-        old, entry = bucket.append(key, payload, flags | more, lock)
-        if old is not None and old.flags & FLAG_SIDECAR:
+        old, entry = bucket.append(key, payload, flags, lock, written_ns)
+        if old is None:
+            return entry
+        if old.flags & FLAG_SIDECAR and old.payload != payload:
             # Windows refuses while someone has it mapped; then `ptd gc` finds it later.
             with suppress(OSError):
                 sidecar_path(old.payload, bucket.sidecars).unlink()
-        if old is not None and is_worth_it(bucket):
+        if is_worth_it(bucket):
             with suppress(OSError):  # no room for the new file: the old one will do
                 compact(bucket, lock, trust=self.trust)
         return entry

@@ -40,7 +40,7 @@ from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -81,18 +81,32 @@ def encode(value: object, sidecars: Path, name: str, *, trust: bool) -> tuple[in
     size = len(pickled) + sum(buffer.raw().nbytes for buffer in buffers)
     if size <= SIDECAR_OVER_BYTES:
         return 0, pickle.dumps(value, PROTOCOL) if buffers else pickled
-    make_folder(sidecars, trust=trust)
     path = sidecars / f"{name}-{os.urandom(4).hex()}"
     parts = list(_sidecar(pickled, [buffer.raw() for buffer in buffers]))
     hasher = xxh3_128()
     for part in parts:
         hasher.update(part)
     length = sum(map(len, parts))
-    with _progress(length) as advance:
-        write_file(path, parts, overwrite=False, progress=advance)
+    write_sidecar(path, parts, trust=trust)
+    return FLAG_SIDECAR, _REFERENCE.pack(length, hasher.digest()) + path.name.encode()
+
+
+def write_sidecar(path: Path, parts: Sequence[bytes | memoryview], *, trust: bool) -> None:
+    """Write a sidecar, showing progress if it takes more than about a second.
+
+    Args:
+        path: The file; its folder need not exist.
+        parts: Its bytes.
+        trust: Let others read it, as far as the umask says.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    make_folder(path.parent, trust=trust)
+    with _progress(sum(map(len, parts))) as advance:
+        write_file(path, parts, progress=advance)
     if not trust:
         path.chmod(PRIVATE_FILE)
-    return FLAG_SIDECAR, _REFERENCE.pack(length, hasher.digest()) + path.name.encode()
 
 
 def _progress(length: int) -> AbstractContextManager[Callable[[int], object]]:
