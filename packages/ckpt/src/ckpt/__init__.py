@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckpt._assign import Report
+    from ckpt._async import AsyncCheckpoint
     from ckpt._checkpoint import Checkpoint
     from ckpt._collection import Var, VarCollection, Variable
     from ckpt._io import load_var_collection, save_var_collection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousNameError",
+    "AsyncCheckpoint",
     "BrokenCheckpointWarning",
     "BrokenFileError",
     "Checkpoint",
@@ -63,6 +65,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncCheckpoint": "_async",
     "Loaded": "_load",
     "Preemption": "_preempt",
     "TreeVariables": "_tree",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from ckpt._collection import AliasSet, VarCollection, alias_sets
 from ckpt._convert import cast_like, like, to_array
 from ckpt._dtypes import Array, from_stored, name_of_dtype, same_bits
@@ -188,6 +190,8 @@ def fitting(
         return variable.accept(path, name, array), None
     old = variable.value
     current = to_array(name, old)
+    if type(old) is np.ndarray and array.dtype == old.dtype and array.shape == old.shape:
+        return array, None
     if current.shape != array.shape:
         raise ShapeMismatchError(path, name, array.shape, current.shape)
     if same_bits(array.dtype, current.dtype):

@@ -4,54 +4,25 @@ from __future__ import annotations
 
 import atexit
 import contextvars
+import os
 import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ckpt._collection import VarCollection
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from ckpt._dtypes import Array
-
-ALIGN = 64
-
-
-class Snapshot:
-    """Copies of arrays in one buffer, which is used again: pages that are there copy faster."""
-
-    def __init__(self) -> None:
-        self._buffer = np.empty(0, np.uint8)
-
-    def take(self, arrays: Mapping[str, Array]) -> VarCollection:
-        """Copy arrays; the copies hold until the next call."""
-        places: list[int] = []
-        total = 0
-        for array in arrays.values():
-            places.append(total)
-            total += -(-array.nbytes // ALIGN) * ALIGN
-        if self._buffer.nbytes < total or self._buffer.nbytes > 4 * total + (1 << 20):
-            self._buffer = np.empty(total, np.uint8)
-        copies: dict[str, Array] = {}
-        for place, (name, array) in zip(places, arrays.items(), strict=True):
-            fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-            copy: Array = np.ndarray(
-                array.shape, array.dtype, self._buffer, place, order="F" if fortran else "C"
-            )
-            np.copyto(copy, array)
-            copies[name] = copy
-        return VarCollection(copies)
+    from collections.abc import Callable
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class Writer:
     """At most one write at a time, whose error is raised at the next call."""
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+        self._thread = 0
+        self._write: Future[None] | None = None
         self._error: BaseException | None = None
         atexit.register(_report_at_exit, weakref.ref(self))
 
@@ -62,10 +33,15 @@ class Writer:
             BaseException: What went wrong with the one before; then nothing was begun.
         """
         self.wait()
+        from concurrent.futures import ThreadPoolExecutor  # imports logging
+
+        if self._pool is None or self._process != os.getpid():  # a fork leaves threads behind
+            # One thread for all writes: to start one takes longer than to copy a small model.
+            # The interpreter waits for its work at exit.
+            self._pool = ThreadPoolExecutor(1, "ckpt-background")
+            self._process = os.getpid()
         context = contextvars.copy_context()  # a run that records what is saved finds itself
-        # No daemon: the interpreter waits for it at exit.
-        self._thread = threading.Thread(target=context.run, args=(self._run, write), name="ckpt")
-        self._thread.start()
+        self._write = self._pool.submit(self._run, context, write)
         in_flight.add(self)
 
     def wait(self) -> None:
@@ -81,10 +57,16 @@ class Writer:
 
     def join(self) -> None:
         """Wait, and leave an error to :meth:`wait`."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-            self._thread = None
+        write = self._write
+        if write is None or self._thread == threading.get_ident():
+            return
+        error = write.exception() if self._process == os.getpid() else None
+        if self._write is write:
+            self._write, self._error = None, error
+
+    def _run(self, context: contextvars.Context, write: Callable[[], None]) -> None:
+        self._thread = threading.get_ident()
+        context.run(write)
 
     def report(self) -> None:
         """Show an error that nobody has asked for."""
@@ -93,12 +75,6 @@ class Writer:
         if error is not None:
             print("ckpt: the last save in the background failed:", file=sys.stderr)  # noqa: T201
             sys.excepthook(type(error), error, error.__traceback__)
-
-    def _run(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except BaseException as error:  # noqa: BLE001, RUF100 -- raised again by wait()
-            self._error = error
 
 
 in_flight: weakref.WeakSet[Writer] = weakref.WeakSet()

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import operator
-import os
-import warnings
 from copy import deepcopy
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ckpt._assign import Renamer, Report
-from ckpt._background import Snapshot, Writer
-from ckpt._collection import check_collection
+from ckpt._background import Writer
+from ckpt._collection import VarCollection, check_collection
 from ckpt._disk import make_folders, sync
 from ckpt._events import announce, held
-from ckpt._files import Naming
-from ckpt._folder import Folder
-from ckpt._io import collect_arrays, load_var_collection, plain_meta, save_var_collection
+from ckpt._io import collect_arrays, plain_meta
+from ckpt._newest import restore_newest
 from ckpt._npz import check_arrays
+from ckpt._numbered import Numbered
 from ckpt._preempt import Preemption
 from ckpt._restored import Restored
-from ckpt._retention import Retention, Saved, ranked
-from ckpt.errors import (
-    BrokenCheckpointWarning,
-    BrokenFileError,
-    CheckpointNotFoundError,
-    InvalidOptionError,
-)
+from ckpt._snapshot import Snapshot
+from ckpt.errors import CheckpointNotFoundError
 from expcore import sweep
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from ckpt._retention import Retention
 
 
-class Checkpoint:
+class Checkpoint(Numbered):
     """Save variables under a number, keep the newest, restore any of them.
 
     Args:
-        logdir: The folder of the run; the checkpoints go to its subfolder ``DIR_NAME``.
+        logdir: The folder of the run; the checkpoints go to its subfolder ``DIR_NAME``. Or the
+            URL of a storage (``b2://…``, ``s3://…``): then they are saved in the user's cache,
+            uploaded behind, and restored from the storage where the cache has none.
         keep_ckpts: How many checkpoints to keep, at least 1; or a :class:`ckpt.Retention`.
         makedir: Make the folder, and its parents, if it is not there.
         verbose: Print a line when something is restored, or nothing is there to restore.
@@ -61,21 +59,6 @@ class Checkpoint:
     array([0., 0.])
     """
 
-    DIR_NAME: ClassVar[str] = "ckpt"
-    """The subfolder of ``logdir`` that the checkpoints are in."""
-
-    FILE_MATCH: ClassVar[str] = "*.npz"
-    """Which files to look at, as a shell pattern."""
-
-    FILE_FORMAT: ClassVar[str] = "%010d.npz"
-    """A checkpoint's file name, from its number. Files with other names are never touched."""
-
-    LOAD_FN: ClassVar[Callable[[str, Any], Any]] = staticmethod(load_var_collection)
-    """Loads a collection from a path."""
-
-    SAVE_FN: ClassVar[Callable[[str, Any], Any]] = staticmethod(save_var_collection)
-    """Saves a collection to a path."""
-
     def __init__(
         self,
         logdir: str | os.PathLike[str],
@@ -85,35 +68,12 @@ class Checkpoint:
         *,
         background: bool = False,
     ) -> None:
-        self.logdir = os.fspath(logdir)
-        self.keep_ckpts = keep_ckpts
-        self.retention = _retention(keep_ckpts)
+        super().__init__(logdir, keep_ckpts)
         self.verbose = verbose
         self._writer = Writer() if background else None
         self._snapshot = Snapshot()
-        naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
-        mine = cast("Any", self)
-        # Files of other functions cannot be looked into.
-        readable = mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
-        path = Path(self.logdir, self.DIR_NAME)
-        self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
         if makedir:
-            make_folders(path)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.logdir!r}, keep_ckpts={self.keep_ckpts})"
-
-    @classmethod
-    def checkpoint_idx(cls, filename: str) -> int:
-        """The number of the checkpoint with a file name.
-
-        Raises:
-            ValueError: The name has no number in it.
-
-        >>> Checkpoint.checkpoint_idx("logs/ckpt/0000000042.npz")
-        42
-        """
-        return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)
+            make_folders(self._folder.path)
 
     def save(
         self,
@@ -155,16 +115,18 @@ class Checkpoint:
         arrays = collect_arrays(vc)
         check_arrays(list(arrays), arrays.values())
         copies, options = self._snapshot.take(arrays), deepcopy(options)
-        self._writer.start(lambda: self._write(copies, number, options))
+        self._writer.start(lambda: self._write(VarCollection(copies.arrays()), number, options))
 
     def wait(self) -> None:
-        """Wait until what was saved in the background has reached the disk.
+        """Wait until what was saved in the background has reached the disk, and the storage.
 
         Raises:
-            OSError: It could not be written.
+            OSError: It could not be written, or not be uploaded.
         """
         if self._writer is not None:
             self._writer.wait()
+        if self._remote is not None:
+            self._remote.uploads.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -173,6 +135,8 @@ class Checkpoint:
         self.wait()
 
     def _write(self, vc: Any, number: int, options: Mapping[str, Any]) -> None:
+        if self._remote is not None:
+            self._remote.settle()  # it may still upload what is deleted below
         path = self._folder.path_of(number)
         with held():
             cast("Any", self).SAVE_FN(str(path), vc, **options)
@@ -186,6 +150,8 @@ class Checkpoint:
             if saved.step not in kept:
                 self._folder.delete(saved.path)
         sweep(self._folder.path)
+        if remote := self._remote:
+            remote.uploads.start(lambda: remote.upload(path, self.retention))
 
     def restore(
         self,
@@ -229,48 +195,28 @@ class Checkpoint:
         given = {"renamer": rename, "only": only, "strict": strict and None, "cast": cast or None}
         options = {k: v for k, v in given.items() if v is not None}
         if idx is None:
-            return self._restore_newest(vc, options)
+            found = restore_newest(
+                self._folder, self._remote, lambda n, path: self._load(n, path, vc, options)
+            )
+            if found is None and self.verbose:
+                print("No checkpoints found. Skipping restoring variables.")  # noqa: T201
+            return found or Restored(0, "", Report())
         number = operator.index(idx)
         path = self._folder.path_of(number)
+        if self._remote is not None and not path.exists():
+            self._remote.fetch(number)
         try:
             return self._load(number, path, vc, options)
         except FileNotFoundError as error:
             if path.exists():
                 raise
-            raise CheckpointNotFoundError(str(path), sorted(self._folder.numbered())) from error
-
-    def _restore_newest(self, vc: Any, options: Mapping[str, Any]) -> Restored:
-        broken: dict[Path, BrokenFileError] = {}
-        while True:
-            left = {n: p for n, p in self._folder.numbered().items() if p not in broken}
-            if not left:
-                break
-            number, path = next(iter(left.items()))
-            try:
-                restored = self._load(number, path, vc, options)
-            except BrokenFileError as error:
-                broken[path] = error
-                self._folder.found_broken(path)
-            except FileNotFoundError:
-                # Another process saved a newer one, and deleted this: look again.
-                if path.exists():
-                    raise
-            else:
-                if broken:
-                    _warn(path, list(broken.values()))
-                return restored
-        if broken:
-            first, *rest = broken.values()
-            others = "".join(f"; nor is {error.path}: {error.reason}" for error in rest)
-            raise BrokenFileError(first.path, first.reason + others) from first
-        if self.verbose:
-            _say("No checkpoints found. Skipping restoring variables.")
-        return Restored(0, "", Report())
+            known = {*self._folder.numbered(), *(self._remote.numbers() if self._remote else ())}
+            raise CheckpointNotFoundError(str(path), sorted(known)) from error
 
     def _load(self, number: int, path: Path, vc: Any, options: Mapping[str, Any]) -> Restored:
         report = cast("Any", self).LOAD_FN(str(path), vc, **options)
         if self.verbose:
-            _say(f"Resuming from {path}")
+            print(f"Resuming from {path}")  # noqa: T201 -- a documented line
         return Restored(number, str(path), report if isinstance(report, Report) else Report())
 
     def on_preempt(self, fn: Callable[..., Any]) -> Preemption:
@@ -298,53 +244,6 @@ class Checkpoint:
             self.wait()
 
         return Preemption(save)
-
-    def all(self) -> list[Saved]:
-        """The checkpoints that look whole, oldest first, with step, time, metrics and size."""
-        return self._folder.saved()[::-1]
-
-    def latest(self) -> Saved | None:
-        """The newest checkpoint that looks whole; None if there is none."""
-        return next(iter(self._folder.saved()), None)
-
-    def best(
-        self, metric: str | None = None, mode: Literal["min", "max"] | None = None
-    ) -> Saved | None:
-        """The best checkpoint by a metric; None if none was saved with it.
-
-        Args:
-            metric: Its name; that of the :class:`ckpt.Retention` if not given.
-            mode: Whether the best is the smallest or the largest; likewise.
-
-        Raises:
-            InvalidOptionError: Neither names a metric (ValueError).
-        """
-        name = metric or self.retention.metric
-        if name is None:
-            raise InvalidOptionError("metric", None, "a name, here or in the Retention")
-        found = ranked(self._folder.saved(), name, mode or self.retention.mode)
-        return next(iter(found), None)
-
-
-def _retention(keep: int | Retention) -> Retention:
-    if isinstance(keep, Retention):
-        return keep
-    if operator.index(keep) < 1:
-        raise InvalidOptionError("keep_ckpts", keep, "at least 1")
-    return Retention(last=operator.index(keep))
-
-
-def _warn(restored: Path, broken: list[BrokenFileError]) -> None:
-    lines = "".join(f"\n  {error.path}: {error.reason}" for error in broken)
-    warnings.warn(
-        f"restored {restored}, because newer checkpoints are broken (they were kept):{lines}",
-        BrokenCheckpointWarning,
-        stacklevel=4,
-    )
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201 -- documented: a line of its own when something is restored
 
 
 Checkpoint.__module__ = "ckpt"

@@ -46,15 +46,20 @@ class Naming:
         except FileNotFoundError:
             return {}
         for entry in entries:
-            if not fnmatchcase(entry.name, self.match) or not entry.is_file():
-                continue
-            try:
-                idx = number(entry.name)
-            except ValueError:
-                continue
-            if self.format % idx == entry.name:
+            idx = self.fitting(entry.name, number)
+            if idx is not None and entry.is_file():
                 found[idx] = folder / entry.name
         return dict(sorted(found.items(), reverse=True))
+
+    def fitting(self, name: str, number: Callable[[str], int]) -> int | None:
+        """The number of a file that has exactly the name that its number gives, else None."""
+        if not fnmatchcase(name, self.match):
+            return None
+        try:
+            idx = number(name)
+        except ValueError:
+            return None
+        return idx if self.format % idx == name else None
 
 
 @lru_cache(maxsize=32)

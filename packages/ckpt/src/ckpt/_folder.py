@@ -53,6 +53,10 @@ class Folder:
         """All checkpoints by number, newest first, whole or not."""
         return self.naming.numbered(self.path, self.number)
 
+    def number_of(self, name: str) -> int | None:
+        """The number of a checkpoint's file; None if the name is none of a checkpoint."""
+        return self.naming.fitting(name, self.number)
+
     def saved(self) -> list[Saved]:
         """The checkpoints that look whole, newest first."""
         out: list[Saved] = []

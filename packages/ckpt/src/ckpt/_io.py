@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
 from ckpt._assign import Options, Renamer, Report, restore_variables
 from ckpt._collection import alias_sets, check_collection
 from ckpt._convert import to_array
@@ -117,10 +119,11 @@ def load_var_collection(
 
 def collect_arrays(vc: Any) -> dict[str, Array]:
     """The values of a collection as arrays, each variable once, under its first name."""
-    return {
-        aliases.names[0]: to_array(aliases.names[0], aliases.variable.value)
-        for aliases in alias_sets(vc)
-    }
+    out: dict[str, Array] = {}
+    for aliases in alias_sets(vc):
+        name, value = aliases.names[0], aliases.variable.value
+        out[name] = value if type(value) is np.ndarray else to_array(name, value)
+    return out
 
 
 def plain_meta(metrics: Mapping[str, float] | None, extra: Any) -> dict[str, Any]:

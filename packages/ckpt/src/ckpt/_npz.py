@@ -113,12 +113,21 @@ def pieces(array: Array, begin: int, end: int) -> Iterator[Array]:
 
 def encode_names(names: Sequence[str]) -> Array:
     """The names as the array that the file holds."""
+    check_names(names)
+    return np.array(names, dtype=None if names else "<U1").astype("<U", copy=False)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that would not come back.
+
+    Raises:
+        UnsupportedValueError: One is no string, or ends with a NUL.
+    """
     for name in names:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UnsupportedValueError(repr(name), "its name is no string")
         if name.endswith("\0"):
             raise UnsupportedValueError(name, "numpy would drop the NUL at the end of its name")
-    return np.array(names, dtype=None if names else "<U1").astype("<U", copy=False)
 
 
 def check_arrays(names: Sequence[str], arrays: Iterable[Array]) -> None:
@@ -127,7 +136,7 @@ def check_arrays(names: Sequence[str], arrays: Iterable[Array]) -> None:
     Raises:
         UnsupportedValueError: A name or a dtype has no place in an npz file.
     """
-    encode_names(names)
+    check_names(names)
     known: set[Any] = set()
     for name, array in zip(names, arrays, strict=True):
         if array.dtype not in known:

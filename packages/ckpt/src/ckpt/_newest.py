@@ -1,0 +1,74 @@
+"""Find the newest checkpoint that is whole, walking back past broken ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, TypeVar
+
+from ckpt.errors import BrokenCheckpointWarning, BrokenFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ckpt._folder import Folder
+    from ckpt._remote import Remote
+
+T = TypeVar("T")
+
+
+def restore_newest(
+    folder: Folder, remote: Remote | None, load: Callable[[int, Path], T]
+) -> T | None:
+    """Load the newest that is whole: of the folder, then of the storage that it is kept in.
+
+    Args:
+        folder: Where to look first.
+        remote: Where to look when nothing there is whole.
+        load: Given number and path, loads a checkpoint.
+
+    Returns:
+        What ``load`` returned; None where nothing was ever saved.
+
+    Warns:
+        BrokenCheckpointWarning: Newer files were broken; at the caller of the caller.
+
+    Raises:
+        BrokenFileError: All are broken.
+    """
+    broken: dict[Path, BrokenFileError] = {}
+    while True:
+        left = {n: p for n, p in folder.numbered().items() if p not in broken}
+        if not left:
+            known = set(folder.numbered())
+            if remote is None or not remote.fetch_newest(but=known):
+                break
+            continue
+        number, path = next(iter(left.items()))
+        try:
+            loaded = load(number, path)
+        except BrokenFileError as error:
+            broken[path] = error
+            folder.found_broken(path)
+        except FileNotFoundError:
+            # Another process saved a newer one, and deleted this: look again.
+            if path.exists():
+                raise
+        else:
+            if broken:
+                _warn(path, list(broken.values()))
+            return loaded
+    if not broken:
+        return None
+    first, *rest = broken.values()
+    others = "".join(f"; nor is {error.path}: {error.reason}" for error in rest)
+    raise BrokenFileError(first.path, first.reason + others) from first
+
+
+def _warn(restored: Path, broken: list[BrokenFileError]) -> None:
+    lines = "".join(f"\n  {error.path}: {error.reason}" for error in broken)
+    warnings.warn(
+        f"restored {restored}, because newer checkpoints are broken (they were kept):{lines}",
+        BrokenCheckpointWarning,
+        stacklevel=4,
+    )

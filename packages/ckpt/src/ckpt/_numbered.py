@@ -1,0 +1,100 @@
+"""A folder of numbered checkpoints as it is: its names, and what is in it."""
+
+from __future__ import annotations
+
+import operator
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from ckpt._files import Naming
+from ckpt._folder import Folder
+from ckpt._io import load_var_collection, save_var_collection
+from ckpt._remote import Remote, is_url, local_folder
+from ckpt._retention import Retention, Saved, ranked
+from ckpt.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Numbered:
+    """What :class:`ckpt.Checkpoint` knows without reading or writing a checkpoint."""
+
+    DIR_NAME: ClassVar[str] = "ckpt"
+    """The subfolder of ``logdir`` that the checkpoints are in."""
+
+    FILE_MATCH: ClassVar[str] = "*.npz"
+    """Which files to look at, as a shell pattern."""
+
+    FILE_FORMAT: ClassVar[str] = "%010d.npz"
+    """A checkpoint's file name, from its number. Files with other names are never touched."""
+
+    LOAD_FN: ClassVar[Callable[[str, Any], Any]] = staticmethod(load_var_collection)
+    """Loads a collection from a path."""
+
+    SAVE_FN: ClassVar[Callable[[str, Any], Any]] = staticmethod(save_var_collection)
+    """Saves a collection to a path."""
+
+    def __init__(self, logdir: str | os.PathLike[str], keep: int | Retention) -> None:
+        self.logdir = os.fspath(logdir)
+        self.keep_ckpts = keep
+        self.retention = _retention(keep)
+        naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
+        mine = cast("Any", self)
+        # Files of other functions cannot be looked into.
+        readable = mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
+        remote = is_url(self.logdir)
+        path = Path(local_folder(self.logdir) if remote else self.logdir, self.DIR_NAME)
+        self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
+        self._remote = Remote(self.logdir, self.DIR_NAME, self._folder) if remote else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.logdir!r}, keep_ckpts={self.keep_ckpts})"
+
+    @classmethod
+    def checkpoint_idx(cls, filename: str) -> int:
+        """The number of the checkpoint with a file name.
+
+        Raises:
+            ValueError: The name has no number in it.
+
+        >>> import ckpt
+        >>> ckpt.Checkpoint.checkpoint_idx("logs/ckpt/0000000042.npz")
+        42
+        """
+        return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)
+
+    def all(self) -> list[Saved]:
+        """The checkpoints that look whole, oldest first, with step, time, metrics and size."""
+        return self._folder.saved()[::-1]
+
+    def latest(self) -> Saved | None:
+        """The newest checkpoint that looks whole; None if there is none."""
+        return next(iter(self._folder.saved()), None)
+
+    def best(
+        self, metric: str | None = None, mode: Literal["min", "max"] | None = None
+    ) -> Saved | None:
+        """The best checkpoint by a metric; None if none was saved with it.
+
+        Args:
+            metric: Its name; that of the :class:`ckpt.Retention` if not given.
+            mode: Whether the best is the smallest or the largest; likewise.
+
+        Raises:
+            InvalidOptionError: Neither names a metric (ValueError).
+        """
+        name = metric or self.retention.metric
+        if name is None:
+            raise InvalidOptionError("metric", None, "a name, here or in the Retention")
+        found = ranked(self._folder.saved(), name, mode or self.retention.mode)
+        return next(iter(found), None)
+
+
+def _retention(keep: int | Retention) -> Retention:
+    if isinstance(keep, Retention):
+        return keep
+    if operator.index(keep) < 1:
+        raise InvalidOptionError("keep_ckpts", keep, "at least 1")
+    return Retention(last=operator.index(keep))

@@ -1,0 +1,123 @@
+"""A storage's URL for a folder: saved locally, uploaded behind, restored from there."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckpt
+import expcore
+
+BUCKET = Path("bucket")
+
+
+@pytest.fixture
+def url(tmp_path) -> str:
+    return (tmp_path / "bucket").as_uri()
+
+
+def stored() -> list[str]:
+    return sorted(path.name for path in (BUCKET / "ckpt").iterdir())
+
+
+def forget_local() -> None:
+    """As on another machine."""
+    shutil.rmtree(Path("home/.cache/ckpt"))
+
+
+def save(checkpoint, net, idx, **options) -> None:
+    net["b"].assign(np.full(3, idx, np.float32))
+    checkpoint.save(net, idx, **options)
+
+
+def test_what_was_saved_is_there_and_restored_on_another_machine(url, net) -> None:
+    with ckpt.Checkpoint(url, keep_ckpts=2, verbose=False) as checkpoint:
+        for idx in (1, 2, 3):
+            save(checkpoint, net, idx)
+    assert stored() == ["0000000002.npz", "0000000003.npz"]
+    forget_local()
+    net["b"].assign(np.zeros(3, np.float32))
+
+    idx, path = ckpt.Checkpoint(url, 2, verbose=False).restore(net)
+
+    assert (idx, Path(path).name) == (3, "0000000003.npz")
+    assert net["b"].value.tolist() == [3, 3, 3]
+    assert ckpt.Checkpoint(url, 2, verbose=False).restore(net, idx=2)[0] == 2
+
+
+def test_retention_goes_on_there_where_the_local_folder_is_new(url, net) -> None:
+    keep = ckpt.Retention(last=1, best=1, metric="loss")
+    with ckpt.Checkpoint(url, keep, verbose=False) as checkpoint:
+        for idx, loss in ((1, 0.1), (2, 0.5)):
+            save(checkpoint, net, idx, metrics={"loss": loss})
+    forget_local()
+
+    with ckpt.AsyncCheckpoint(url, keep, verbose=False) as checkpoint:
+        save(checkpoint, net, 3, metrics={"loss": 0.3})
+
+    assert stored() == ["0000000001.npz", "0000000003.npz"]
+
+
+def test_other_files_there_are_never_touched(url, net) -> None:
+    (BUCKET / "ckpt").mkdir(parents=True)
+    (BUCKET / "ckpt" / "best.npz").write_bytes(b"mine")
+
+    with ckpt.Checkpoint(url, 1, verbose=False) as checkpoint:
+        save(checkpoint, net, 1)
+        save(checkpoint, net, 2)
+
+    assert stored() == ["0000000002.npz", "best.npz"]
+
+
+def test_a_broken_one_there_is_walked_past_and_kept(url, net) -> None:
+    with ckpt.Checkpoint(url, 2, verbose=False) as checkpoint:
+        save(checkpoint, net, 1)
+        save(checkpoint, net, 2)
+    (BUCKET / "ckpt" / "0000000002.npz").write_bytes(b"cut")
+    forget_local()
+    checkpoint = ckpt.Checkpoint(url, 1, verbose=False)
+
+    with pytest.warns(ckpt.BrokenCheckpointWarning, match="0000000002.npz"):
+        assert checkpoint.restore(net)[0] == 1
+
+    save(checkpoint, net, 3)
+    checkpoint.wait()
+    assert stored() == ["0000000002.npz", "0000000003.npz"]
+
+
+def test_nothing_there_is_nothing_saved(url, net, capsys) -> None:
+    assert ckpt.Checkpoint(url, 1).restore(net) == (0, "")
+    assert "No checkpoints found" in capsys.readouterr().out
+    with pytest.raises(ckpt.CheckpointNotFoundError):
+        ckpt.Checkpoint(url, 1).restore(net, idx=4)
+
+
+def test_a_storage_that_is_down_ends_no_training_and_gets_the_file_later(
+    url, net, monkeypatch
+) -> None:
+    checkpoint = ckpt.Checkpoint(url, 2, verbose=False)
+
+    def down(*_):
+        raise ConnectionError("no route to the storage")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(expcore.LocalStorage, "upload", down)
+        save(checkpoint, net, 1)
+        with pytest.raises(ConnectionError, match="no route"):
+            checkpoint.wait()
+        save(checkpoint, net, 2)
+        with pytest.warns(UserWarning, match="could not upload"):
+            save(checkpoint, net, 3)
+        with pytest.raises(ConnectionError, match="no route"):
+            checkpoint.wait()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(checkpoint, net, 4)
+        checkpoint.wait()
+
+    assert stored() == ["0000000003.npz", "0000000004.npz"]
