@@ -216,19 +216,19 @@ def test_initial_weights_are_not_computed(init, monkeypatch):
     def ordinary(*_):
         raise AssertionError("built the ordinary way")
 
-    monkeypatch.setattr("torch_saveload._load._new", ordinary)
+    monkeypatch.setattr("torch_saveload._new._new", ordinary)
     model, loaded = load_and_compare(init)
     assert len(list(loaded.parameters())) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("init", ORDINARY, ids=lambda f: f.__name__)
 def test_a_model_that_needs_its_parameters_is_built_the_ordinary_way(init, caplog):
-    from torch_saveload import _load
+    from torch_saveload import _new
 
     with pytest.MonkeyPatch.context() as patch:
         calls = []
-        ordinary = _load._new
-        patch.setattr(_load, "_new", lambda *args: calls.append(1) or ordinary(*args))
+        ordinary = _new._new
+        patch.setattr(_new, "_new", lambda *args: calls.append(1) or ordinary(*args))
         load_and_compare(init)
     assert calls == [1]
 

@@ -135,3 +135,13 @@ def test_rot_in_a_tensor_of_safetensors_is_named():
     Path("m.safetensors").write_bytes(data)
     with pytest.raises(CorruptError, match=r"\(flags\)"):
         Net.load("m.safetensors")
+
+
+def test_device_is_map_location_by_another_name():
+    Net().save("net.pth")
+    assert Net.load("net.pth", device="cpu", map_location="cpu").emb.weight.device.type == "cpu"
+    assert Net.load("net.pth", device="meta").emb.weight.is_meta
+    with pytest.raises(ValueError, match="give one of them"):
+        Net.load("net.pth", device="cpu", map_location="meta")
+    model = Net()
+    assert model.load("net.pth", device=torch.device("cpu")).complete

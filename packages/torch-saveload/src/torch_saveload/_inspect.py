@@ -23,7 +23,7 @@ _KILO = 1000
 
 def show(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield what a file holds: class, version, arguments, tensors, ties and sizes."""
-    _, index = _open(path)
+    file, index = _open(path)
     version = f" version {index.version}" if index.version else ""
     yield f"{index.class_name}{version}, saved by {index.writer} with torch {index.torch}"
     for name, data in index.config.items():
@@ -43,10 +43,9 @@ def show(path: str | os.PathLike[str]) -> Iterator[str]:
     unique = {record.offset: record for record in index.tensors.values()}.values()
     total = sum(record.nbytes for record in unique)
     elements = sum(_count(record) for record in unique if record.grad is not None)
-    stored = Path(path).stat().st_size
     yield (
         f"{len(index.tensors)} tensors, {elements:,} parameters, {_size(total)} in memory, "
-        f"{_size(stored)} on disk"
+        f"{_size(file.size)} on disk"
     )
 
 

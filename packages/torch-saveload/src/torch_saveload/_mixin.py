@@ -27,6 +27,7 @@ if TYPE_CHECKING:
             include: str | Iterable[str] = ...,
             rename: Mapping[str, str] | None = ...,
             map_location: str | torch.device | None = ...,
+            device: str | torch.device | None = ...,
             dtype: torch.dtype | None = ...,
             verify: bool = ...,
             trust: bool = ...,
@@ -59,6 +60,7 @@ class SaveLoad:
             overwrite: bool = True,
             *,
             compress: bool | None = None,
+            max_shard_size: int | str | None = None,
         ) -> None: ...
 
         load: _Load
@@ -73,6 +75,7 @@ class SaveLoad:
             include: str | Iterable[str] = (),
             rename: Mapping[str, str] | None = None,
             map_location: str | torch.device | None = None,
+            device: str | torch.device | None = None,
             dtype: torch.dtype | None = None,
             verify: bool = True,
             trust: bool = False,

@@ -114,32 +114,28 @@ class _Writer:
 
     def _items(self, items: dict[str, Any]) -> None:
         self.out.append(b"(")
+        out, tensor = self.out, self._tensor
         for key, value in items.items():
-            self.out.append(_text(key))
-            self.write(value)
-        self.out.append(b"u")
+            out.append(_text(key))
+            kind = type(value)  # the first three are all there is a thousand of
+            if kind is TensorPlace:
+                tensor(value)
+            elif kind is str:
+                out.append(_text(value))
+            elif kind is bool:
+                out.append(b"\x88" if value else b"\x89")
+            else:
+                self.write(value)
+        out.append(b"u")
 
     def _tensor(self, place: TensorPlace) -> None:
-        known = place.dtype in _STORAGE
         if (around := self._around.get(place.dtype)) is not None:
             before, after = around
-            self.out.append(
-                b"".join(
-                    (
-                        before,
-                        _text(str(place.key)),
-                        self._memo["cpu"],
-                        _integer(place.length),
-                        b"tQK\x00(",
-                        *map(_integer, place.shape),
-                        b"t(",
-                        *map(_integer, place.stride),
-                        b"t\x89",
-                        after,
-                    )
-                )
-            )
+            self.out += before, _text(str(place.key)), self._memo["cpu"]
+            self.out.append(_numbers(place.length, place.shape, place.stride))
+            self.out.append(after)
             return
+        known = place.dtype in _STORAGE
         self._global("torch._utils", "_rebuild_tensor_v2" if known else "_rebuild_tensor_v3")
         self.out.append(b"((")
         self._once("storage", _text("storage"))
@@ -149,10 +145,7 @@ class _Writer:
             self._global("torch.storage", "UntypedStorage")
         self.out.append(_text(str(place.key)))
         self._once("cpu", _text("cpu"))
-        self.out.append(_integer(place.length) + b"tQK\x00")
-        for numbers in (place.shape, place.stride):
-            self.out.append(b"(" + b"".join(map(_integer, numbers)) + b"t")
-        self.out.append(b"\x89")
+        self.out.append(_numbers(place.length, place.shape, place.stride))
         self._global("collections", "OrderedDict")
         self.out.append(b")R")
         if not known:
@@ -184,9 +177,23 @@ class _Writer:
 
 
 @functools.lru_cache(maxsize=1024)
+def _numbers(length: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+    """Return the end of a storage's name, and offset, shape, stride and requires_grad."""
+    return b"".join(
+        (
+            _integer(length),
+            b"tQK\x00(",
+            *map(_integer, shape),
+            b"t(",
+            *map(_integer, stride),
+            b"t\x89",
+        )
+    )
+
+
 def _text(value: str) -> bytes:
     data = value.encode("utf-8", "surrogatepass")
-    return b"X" + struct.pack("<I", len(data)) + data
+    return b"X" + len(data).to_bytes(4, "little") + data
 
 
 @functools.lru_cache(maxsize=1024)

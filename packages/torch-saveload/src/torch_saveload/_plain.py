@@ -31,18 +31,13 @@ Names are looked up in :mod:`torch_saveload._registry`. Nothing is imported, no 
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import enum
 import functools
-import math
-import pathlib
-import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ._bytes import tensor_bytes
-from ._index import ITEM_SIZES
+from ._leaves import Unencodable, encode_leaf, encode_number, is_tensor
 from ._quantized import quantization
 from ._registry import (
     MAX_DEPTH,
@@ -56,18 +51,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-MAX_TENSOR_BYTES = 1 << 16
 EXTRA_STATE = "the extra state "
-_INT64 = 1 << 63
 _KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
-
-
-class Unencodable(Exception):
-    """A value has no plain form."""
-
-    def __init__(self, where: str, found: str, remedy: str) -> None:
-        super().__init__(where, found, remedy)
-        self.where, self.found, self.remedy = where, found, remedy
 
 
 class Encoder:
@@ -102,19 +87,18 @@ class Encoder:
         kind: Any = type(value)
         if value is None or kind is bool or kind is str:
             return value
-        if isinstance(value, int) and kind is int:
-            return value if -_INT64 <= value < _INT64 else {"$": "int", "hex": hex(value)}
-        if isinstance(value, float) and kind is float:
-            return value if math.isfinite(value) else {"$": "float", "hex": value.hex()}
+        if kind is int or kind is float:
+            return encode_number(value)
         if entry := registered(kind):
             if entry.encode is not None:
                 data = self.encode(entry.encode(value), where, depth + 1)
                 return {"$": "registered", "type": entry.name, "data": data}
         elif (container := self._container(value, where, depth + 1)) is not None:
             return container
-        for form in (self._simple, self._torch, self._numpy):
-            if (encoded := form(value, where)) is not None:
-                return encoded
+        if self._tensors is not None and is_tensor(value):
+            return self._store(value, where.removeprefix(EXTRA_STATE), self._tensors)
+        if (leaf := encode_leaf(value, where)) is not None:
+            return leaf
         if (typed := self._typed(value, where, depth + 1)) is not None:
             return typed
         return self._callable(value, where, depth + 1)
@@ -128,6 +112,9 @@ class Encoder:
             return self._many(value, where, depth)
         if kind is tuple:
             return {"$": "tuple", "items": self._many(value, where, depth)}
+        if kind in (slice, range):
+            items = self._many((value.start, value.stop, value.step), where, depth)
+            return {"$": kind.__name__, "items": items}
         if kind in (set, frozenset):
             items = sorted(self._many(value, where, depth), key=repr)
             return {"$": kind.__name__, "items": items}
@@ -144,64 +131,12 @@ class Encoder:
             return {"$": kind.__name__, "items": items}
         return None
 
-    def _simple(self, value: Any, where: str) -> Any:
-        kind: Any = type(value)
-        if kind is complex:
-            parts = (value.real, value.imag)
-            return {
-                "$": "complex",
-                "real": self.encode(parts[0], where),
-                "imag": self.encode(parts[1], where),
-            }
-        if kind in (bytes, bytearray):
-            return {"$": kind.__name__, "base64": base64.b64encode(value).decode()}
-        if kind in (slice, range):
-            items = [self.encode(part, where) for part in (value.start, value.stop, value.step)]
-            return {"$": kind.__name__, "items": items}
-        if value is ...:
-            return {"$": "ellipsis"}
-        if isinstance(value, pathlib.PurePath):
-            tag = "path" if isinstance(value, pathlib.Path) else "pure path"
-            return {"$": tag, "value": value.as_posix()}
-        return None
-
-    def _torch(self, value: Any, where: str) -> Any:
-        import torch
-
-        if isinstance(value, torch.dtype):
-            return {"$": "dtype", "name": str(value).removeprefix("torch.")}
-        if isinstance(value, torch.memory_format):
-            return {"$": "memory format", "name": str(value).removeprefix("torch.")}
-        if isinstance(value, torch.device):
-            return {"$": "device", "name": str(value)}
-        if type(value) is torch.Size:
-            return {"$": "torch size", "items": list(value)}
-        if self._tensors is not None and type(value) in (torch.Tensor, torch.nn.Parameter):
-            return self._store(value, where.removeprefix(EXTRA_STATE), self._tensors)
-        if type(value) is torch.Tensor:
-            dtype = str(value.dtype).removeprefix("torch.")
-            small = value.numel() * value.element_size() <= MAX_TENSOR_BYTES
-            if (
-                dtype not in ITEM_SIZES
-                or value.layout is not torch.strided
-                or value.is_meta
-                or not small
-            ):
-                raise Unencodable(
-                    where,
-                    f"a {dtype} tensor of shape {list(value.shape)}",
-                    f"only ordinary tensors of up to {MAX_TENSOR_BYTES} bytes can be arguments: "
-                    "load larger ones into the model after it is built",
-                )
-            flat = value.detach().cpu().contiguous()
-            data = base64.b64encode(tensor_bytes(flat)).decode()
-            return {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "base64": data}
-        return None
-
     def _store(self, value: Tensor, name: str, tensors: dict[str, Tensor]) -> Any:
         """Put a tensor beside the plain data; a quantized one as its integers."""
         encoded: dict[str, Any] = {"$": "stored", "name": name}
-        if _is_parameter(value):
+        from torch.nn import Parameter
+
+        if isinstance(value, Parameter):
             encoded["parameter"] = True
         value = value.detach()
         if value.is_quantized:
@@ -209,22 +144,6 @@ class Encoder:
             value = value.int_repr()
         tensors[name] = value
         return encoded
-
-    def _numpy(self, value: Any, where: str) -> Any:
-        numpy = sys.modules.get("numpy")
-        if numpy is None or not isinstance(value, (numpy.ndarray, numpy.generic)):
-            return None
-        array = numpy.asarray(value)
-        if array.dtype.kind not in "biufc" or array.nbytes > MAX_TENSOR_BYTES:
-            raise Unencodable(
-                where,
-                f"a numpy array of dtype {array.dtype} and shape {list(array.shape)}",
-                f"only numbers of up to {MAX_TENSOR_BYTES} bytes can be arguments",
-            )
-        shape = list(array.shape) if isinstance(value, numpy.ndarray) else None
-        little = array.astype(array.dtype.newbyteorder("<"))
-        data = base64.b64encode(little.tobytes()).decode()
-        return {"$": "numpy", "dtype": little.dtype.str, "shape": shape, "base64": data}
 
     def _typed(self, value: Any, where: str, depth: int) -> Any:
         kind: Any = type(value)
@@ -273,12 +192,6 @@ class Encoder:
         if callable(value) and (name := torch_name(value)):
             return {"$": "class" if isinstance(value, type) else "function", "name": name}
         raise Unencodable(where, *_describe(value))
-
-
-def _is_parameter(value: object) -> bool:
-    from torch.nn import Parameter
-
-    return isinstance(value, Parameter)
 
 
 def _is_module(value: object) -> bool:

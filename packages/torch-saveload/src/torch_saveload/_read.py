@@ -5,23 +5,27 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expcore import digest_bytes
 
 from ._bytes import tensor_from_bytes
 from ._compress import decompress
 from ._foreign import read_foreign
-from ._index import INDEX_NAME, Index, TensorRecord, decode_index
+from ._index import INDEX_NAME, Index, TensorRecord
+from ._index_read import decode_index
+from ._progress import late_progress
 from ._safetensors import read_safetensors
+from ._shards import SUFFIX, index_path, read_set
 from ._stored import Stored, StoredTensor
 from ._zip import ZipReader
 from .errors import CorruptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -41,8 +45,22 @@ class ModelFile:
             FileNotFoundError: There is none.
             FormatError: It is no zip, or a damaged one.
         """
+        if path.suffix == ".safetensors" and index_path(path).exists() and not path.exists():
+            path = index_path(path)
         self.path = str(path)
         self.index: Index | None = None
+        self.is_zip = False
+        self._parts: list[tuple[int, Buffer | mmap.mmap]] = []
+        if path.name.endswith(SUFFIX):
+            self.index, starts = read_set(path)
+            for shard, start in starts.items():
+                with shard.open("rb") as file:
+                    self._parts.append((start, _mapped(file)))
+        else:
+            self._open(path)
+        self.size = sum(len(data) for _, data in self._parts)
+
+    def _open(self, path: Path) -> None:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
@@ -55,16 +73,16 @@ class ModelFile:
             else:
                 self.index = read_safetensors(file, self.path, size)
             if self.index is not None:
-                # A mapped file cannot be replaced on Windows, so there it is read.
-                self._bytes: Buffer | mmap.mmap = (
-                    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-                    if sys.platform != "win32"
-                    else bytearray(path.read_bytes())
-                )
+                self._parts.append((0, _mapped(file)))
 
     def stored(self, record: TensorRecord) -> memoryview:
         """Return the bytes of a tensor as they are in the file."""
-        return memoryview(self._bytes)[record.offset : record.offset + record.size]
+        start, data = self._parts[0]
+        if record.offset >= start + len(data):  # a later file of a set
+            number = bisect_right(self._parts, record.offset, key=lambda part: part[0])
+            start, data = self._parts[number - 1]
+        at = record.offset - start
+        return memoryview(data)[at : at + record.size]
 
     def raw(self, record: TensorRecord, name: str) -> Buffer:
         """Return the bytes of a tensor in memory, decompressed."""
@@ -111,9 +129,25 @@ class ModelFile:
         def damaged(items: list[tuple[str, TensorRecord]]) -> list[str]:
             return [name for name, record in items if is_damaged(name, record)]
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(damaged, _batches(unique.values()))
-            return [name for names in found for name in names]
+        batches = list(_batches(unique.values()))
+        sizes = [sum(record.size for _, record in batch) for batch in batches]
+        with (
+            late_progress(f"verify {Path(self.path).name}", sum(sizes)) as advance,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
+            names: list[str] = []
+            for found, size in zip(pool.map(damaged, batches), sizes, strict=True):
+                names += found
+                advance(size)
+            return names
+
+
+def _mapped(file: BinaryIO) -> Buffer | mmap.mmap:
+    # A mapped file cannot be replaced on Windows, so there it is read.
+    if sys.platform == "win32":
+        file.seek(0)
+        return bytearray(file.read())
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def _stored_names(data: Any) -> set[str]:

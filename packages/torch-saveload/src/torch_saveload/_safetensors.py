@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from expcore import digest_bytes
 
 from ._bytes import tensor_bytes
-from ._index import ITEM_SIZES, Index, TensorRecord, index_from_tree, index_tree
+from ._index import ITEM_SIZES, Index, TensorRecord, index_tree
+from ._index_read import index_from_tree
 from ._write import dense_on_cpu, record_of
 from .errors import CorruptError, FormatError, UnsaveableError
 
@@ -53,7 +54,8 @@ _DTYPES = {
 }
 _NAMES = {short: name for name, short in _DTYPES.items()}
 _ALIGNMENT = 64
-_DIGEST = "torch_saveload.digest"
+TOLD = "torch_saveload"
+DIGEST = "torch_saveload.digest"
 _MAX_HEADER = 100_000_000
 
 
@@ -71,7 +73,22 @@ def write_safetensors(file: Sink, index: Index, tensors: Mapping[str, Tensor]) -
     Raises:
         UnsaveableError: The format has no such dtype.
     """
-    follows = {name: tie[0] for tie in index.ties for name in tie[1:]}
+    unique = untied(index, tensors)
+    records = described(unique)
+    placed = write_part(file, unique, records, metadata_of(index, records))
+    first = {name: tie[0] for tie in index.ties for name in tie}
+    return dataclasses.replace(
+        index, tensors={name: placed[first.get(name, name)] for name in tensors}
+    )
+
+
+def untied(index: Index, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without the later names of tied ones.
+
+    Raises:
+        UnsaveableError: The format has no such dtype.
+    """
+    follows = {name for tie in index.ties for name in tie[1:]}
     unique = {name: tensor for name, tensor in tensors.items() if name not in follows}
     for name, tensor in unique.items():
         if (dtype := _dtype(tensor)) not in _DTYPES:
@@ -81,27 +98,59 @@ def write_safetensors(file: Sink, index: Index, tensors: Mapping[str, Tensor]) -
                 dtype,
                 "safetensors has no such dtype: use .pth",
             )
-    order = sorted(unique, key=lambda name: (-ITEM_SIZES[_dtype(unique[name])], name))
+    return unique
+
+
+def described(tensors: Mapping[str, Tensor]) -> dict[str, TensorRecord]:
+    """Return what is known of tensors that have no place yet."""
     records: dict[str, TensorRecord] = {}
+    for name, tensor in tensors.items():
+        # The format knows no strides: channels_last is written row by row.
+        dense = dense_on_cpu(tensor.contiguous())
+        records[name] = record_of(tensor, dense, tensor_bytes(dense.elements), 0)
+    return records
+
+
+def metadata_of(index: Index, records: Mapping[str, TensorRecord]) -> dict[str, str]:
+    """Return what the metadata says of a model: all but its numbers."""
+    tree = index_tree(index)
+    tree["tensors"] = {
+        name: {"digest": record.digest, **({} if record.grad is None else {"grad": record.grad})}
+        for name, record in records.items()
+    }
+    told = json.dumps(tree, separators=(",", ":"), allow_nan=False)
+    return {TOLD: told, DIGEST: digest_bytes(told.encode())}
+
+
+def write_part(
+    file: Sink,
+    tensors: Mapping[str, Tensor],
+    records: Mapping[str, TensorRecord],
+    metadata: Mapping[str, str],
+) -> dict[str, TensorRecord]:
+    """Write tensors and metadata as a file, and return the records with their places."""
+    order = sorted(tensors, key=lambda name: (-ITEM_SIZES[records[name].dtype], name))
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
     at = 0
     for name in order:
-        # The format knows no strides: channels_last is written row by row.
-        row_by_row = unique[name].contiguous()
-        record = record_of(row_by_row, dense_on_cpu(row_by_row), at)
-        records[name] = record
+        record = records[name]
+        header[name] = {
+            "dtype": _DTYPES[record.dtype],
+            "shape": record.shape,
+            "data_offsets": (at, at + record.size),
+        }
         at += record.size
-    header = _header(index, records)
-    start = len(header)
-    file.write(header)
+    data = json.dumps(header, separators=(",", ":")).encode()
+    data += b" " * (-(8 + len(data)) % _ALIGNMENT)
+    file.write(struct.pack("<Q", len(data)) + data)
     for name in order:
-        dense = dense_on_cpu(unique[name].contiguous())
+        dense = dense_on_cpu(tensors[name].contiguous())
         file.write(tensor_bytes(dense.elements))
-    placed = {
-        name: record._replace(offset=record.offset + start) for name, record in records.items()
+    start = 8 + len(data)
+    return {
+        name: records[name]._replace(offset=start + header[name]["data_offsets"][0])
+        for name in tensors
     }
-    return dataclasses.replace(
-        index, tensors={name: placed[follows.get(name, name)] for name in tensors}
-    )
 
 
 def read_safetensors(file: BinaryIO, path: str, file_size: int) -> Index:
@@ -110,58 +159,69 @@ def read_safetensors(file: BinaryIO, path: str, file_size: int) -> Index:
     Raises:
         FormatError: It is none, or contradicts itself.
     """
-    (length,) = struct.unpack("<Q", file.read(8))
-    if length > min(_MAX_HEADER, file_size - 8):
-        raise FormatError(path, "neither a zip nor a safetensors file")
     try:
-        header: Any = json.loads(file.read(length))
-        metadata: dict[str, str] = header.pop("__metadata__", {})
-        told = metadata.get("torch_saveload")
-        if told is not None and digest_bytes(told.encode()) != metadata.get(_DIGEST):
-            raise CorruptError(path, "its metadata is not what was saved")  # noqa: TRY301
-        tree: Any = json.loads(told) if told is not None else _bare_tree()
-        facts = tree["tensors"]
-        tree["tensors"] = {
-            name: {
-                "dtype": _NAMES.get(entry["dtype"], entry["dtype"]),
-                "shape": entry["shape"],
-                "at": [
-                    8 + length + entry["data_offsets"][0],
-                    entry["data_offsets"][1] - entry["data_offsets"][0],
-                ],
-                "digest": "",
-                **facts.get(name, {}),
-            }
-            for name, entry in header.items()
-        }
-        for tie in tree["ties"]:
-            for name in tie[1:]:
-                tree["tensors"][name] = tree["tensors"][tie[0]]
-    except CorruptError:
+        entries, metadata = read_header(file, path, file_size)
+        tree = merged(entries, metadata, path)
+    except FormatError:
         raise
     except Exception as error:  # whatever the damage leads to
         raise FormatError(path, f"no safetensors file ({error!r})") from error
     return index_from_tree(tree, path, file_size)
 
 
-def _header(index: Index, records: Mapping[str, TensorRecord]) -> bytes:
-    tree = index_tree(index)
-    tree["tensors"] = {
-        name: {"digest": record.digest, **({} if record.grad is None else {"grad": record.grad})}
-        for name, record in records.items()
-    }
-    told = json.dumps(tree, separators=(",", ":"), allow_nan=False)
-    metadata = {"format": "pt", "torch_saveload": told, _DIGEST: digest_bytes(told.encode())}
-    header: dict[str, Any] = {"__metadata__": metadata}
-    for name, record in records.items():
-        header[name] = {
-            "dtype": _DTYPES[record.dtype],
-            "shape": record.shape,
-            "data_offsets": (record.offset, record.offset + record.size),
+def read_header(
+    file: BinaryIO, path: str, file_size: int, shift: int = 0
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Read what a header says of tensors, in the words of the index, and its metadata.
+
+    Args:
+        file: Open at its beginning.
+        path: The file, for the errors.
+        file_size: Its bytes.
+        shift: Added to the places of the tensors.
+
+    Raises:
+        FormatError: It is no such file. A damaged one may raise anything.
+    """
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > min(_MAX_HEADER, file_size - 8):
+        raise FormatError(path, "neither a zip nor a safetensors file")
+    header: Any = json.loads(file.read(length))
+    metadata: dict[str, str] = header.pop("__metadata__", {})
+    start = 8 + length + shift
+    entries: dict[str, dict[str, Any]] = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        if not isinstance(end, int) or not 0 <= end <= file_size - 8 - length:
+            raise FormatError(path, f"tensor {name!r} ends past the file: it was cut off")
+        entries[name] = {
+            "dtype": _NAMES.get(entry["dtype"], entry["dtype"]),
+            "shape": entry["shape"],
+            "at": [start + begin, end - begin],
         }
-    data = json.dumps(header, separators=(",", ":")).encode()
-    data += b" " * (-(8 + len(data)) % _ALIGNMENT)
-    return struct.pack("<Q", len(data)) + data
+    return entries, metadata
+
+
+def merged(entries: dict[str, dict[str, Any]], metadata: Mapping[str, str], path: str) -> Any:
+    """Return the index of tensors and metadata, as JSON holds it.
+
+    Raises:
+        CorruptError: The metadata is not what was saved. Other damage may raise anything.
+    """
+    told = metadata.get(TOLD)
+    if told is not None and digest_bytes(told.encode()) != metadata.get(DIGEST):
+        raise CorruptError(path, "its metadata is not what was saved")
+    tree: Any = json.loads(told) if told is not None else _bare_tree()
+    facts = tree["tensors"]
+    if missing := facts.keys() - entries.keys():
+        raise FormatError(path, f"does not hold {', '.join(sorted(missing))}")
+    tree["tensors"] = {
+        name: {"digest": "", **entry, **facts.get(name, {})} for name, entry in entries.items()
+    }
+    for tie in tree["ties"]:
+        for name in tie[1:]:
+            tree["tensors"][name] = tree["tensors"][tie[0]]
+    return tree
 
 
 def _bare_tree() -> dict[str, Any]:

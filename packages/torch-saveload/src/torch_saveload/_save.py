@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,28 @@ from expcore import open_atomic, sweep
 
 from . import _events
 from ._capture import class_and_config, saveable_config
-from ._direct import fast_sink
+from ._direct import WORTH_IT_BYTES, fast_sink
 from ._index import Index
+from ._leaves import Unencodable
+from ._pause import gc_paused
 from ._places import is_url, upload
-from ._plain import EXTRA_STATE, Encoder, Unencodable
+from ._plain import EXTRA_STATE, Encoder
+from ._progress import CountingSink, late_progress
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
+from ._shards import index_path, remove_set, size_in_bytes, write_set
 from ._state import check_saveable, collect
 from ._write import write_model
 from .errors import UnsaveableError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Generator
 
     from torch.nn import Module
+
+    from ._direct import Sink
 
 
 def save(
@@ -34,6 +41,7 @@ def save(
     overwrite: bool = True,
     *,
     compress: bool | None = None,
+    max_shard_size: int | str | None = None,
 ) -> None:
     """Save the model to one file, atomically.
 
@@ -43,6 +51,8 @@ def save(
             writes that format. May be the URL of a key: ``s3://bucket/models/net.pth``.
         overwrite: Whether a file that is there already may be replaced.
         compress: Store compressed blocks; what ``@save_load(compress=)`` says when left out.
+        max_shard_size: Bytes, or a size like ``"5GB"``: a larger model becomes a set of
+            ``.safetensors`` files with ``path`` + ``.index.json``. One file when left out.
 
     Raises:
         UnsaveableError: An argument or a tensor cannot be saved; nothing was written.
@@ -50,41 +60,69 @@ def save(
     """
     settings = settings_of(type(model))
     assert settings is not None  # noqa: S101 - a method of decorated classes only
-    if isinstance(path, str) and is_url(path):
+    limit = None if max_shard_size is None else size_in_bytes(max_shard_size)
+    if is_url(path):
         with TemporaryDirectory(prefix="torch_saveload-") as folder:
-            file = Path(folder, path.rpartition("/")[2])
-            _save_to_file(model, settings, file, True, compress)
-            upload(file, path, overwrite=overwrite)
+            file = Path(folder, str(path).rpartition("/")[2])
+            files = _save_to_file(
+                model, settings, file, overwrite=True, compress=compress, limit=limit
+            )
+            upload(files, str(path), overwrite=overwrite)
         return
-    path = Path(path)
-    _save_to_file(model, settings, path, overwrite, compress)
-    _events.saved.send(path)
+    for file in _save_to_file(
+        model, settings, Path(path), overwrite=overwrite, compress=compress, limit=limit
+    ):
+        _events.saved.send(file)
 
 
 def _save_to_file(
-    model: Module, settings: Settings, path: Path, overwrite: bool, compress: bool | None
-) -> None:
+    model: Module,
+    settings: Settings,
+    path: Path,
+    *,
+    overwrite: bool,
+    compress: bool | None,
+    limit: int | None,
+) -> list[Path]:
     safe = path.suffix == ".safetensors"
     if safe and compress:
         raise ValueError("safetensors files are not compressed: save to .pth, or compress=False")
-    if not overwrite and path.exists():
+    if limit is not None and not safe:
+        raise ValueError(f"{path.name} stays one file: max_shard_size is for .safetensors")
+    if not overwrite and (path.exists() or (safe and index_path(path).exists())):
         raise FileExistsError(f"{path} exists, and overwrite=False: nothing was written")
     if settings.pre_save_hook is not None:
         settings.pre_save_hook(model)
-    index, tensors = describe(model, settings.version)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(OSError):  # what killed writers left is in the way, but not ours to insist on
-        sweep(path.parent)
-    shrink = not safe and (settings.compress if compress is None else compress)
-    size = sum(tensor.nbytes for tensor in tensors.values())
-    with (
-        open_atomic(path, overwrite=overwrite) as file,
-        fast_sink(file, 0 if shrink else size) as sink,
-    ):
-        if safe:
-            write_safetensors(sink, index, tensors)
-        else:
-            write_model(sink, index, tensors, shrink=shrink)
+    with gc_paused():
+        index, tensors = describe(model, settings.version)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(
+            OSError
+        ):  # what killed writers left is in the way, but not ours to insist on
+            sweep(path.parent)
+        shrink = not safe and (settings.compress if compress is None else compress)
+        size = sum({id(tensor): tensor.nbytes for tensor in tensors.values()}.values())
+        if limit is not None and size > limit:
+            return write_set(path, index, tensors, limit, _open_sink, overwrite=overwrite)
+        with _open_sink(path, 0 if shrink else size, overwrite=overwrite) as sink:
+            if safe:
+                write_safetensors(sink, index, tensors)
+            else:
+                write_model(sink, index, tensors, shrink=shrink)
+    if safe:
+        remove_set(path)
+    return [path]
+
+
+@contextmanager
+def _open_sink(path: Path, size: int, *, overwrite: bool = True) -> Generator[Sink]:
+    """Open a file that appears when all is written, and say how far it is."""
+    with open_atomic(path, overwrite=overwrite) as file, fast_sink(file, size) as sink:
+        if size < WORTH_IT_BYTES:
+            yield sink
+            return
+        with late_progress(f"save {path.name}", size) as advance:
+            yield CountingSink(sink, advance)
 
 
 def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:

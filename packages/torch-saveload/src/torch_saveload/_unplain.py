@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import enum
 import functools
-import pathlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ._bytes import tensor_from_bytes
-from ._index import ITEM_SIZES
+from ._leaves import DECODERS
 from ._quantized import requantized
 from ._registry import (
     MAX_DEPTH,
@@ -72,7 +69,7 @@ class Decoder:
         if "$" not in data:
             return {k: self.decode(v, f"{where}[{k!r}]", depth + 1) for k, v in data.items()}
         try:
-            if simple := _SIMPLE_FORMS.get(data["$"]):
+            if simple := DECODERS.get(data["$"]):
                 return simple(data)
             if form := _FORMS.get(data["$"]):
                 return form(self, data, where, depth + 1)
@@ -114,15 +111,6 @@ class Decoder:
 
     def range_(self, data: Any, where: str, depth: int) -> object:
         return range(*self._many(data["items"], where, depth))
-
-    def numpy_(self, data: Any, where: str, depth: int) -> object:  # noqa: ARG002
-        import numpy as np
-
-        dtype = np.dtype(str(data["dtype"]))
-        if dtype.kind not in "biufc":
-            raise Undecodable(where, f"unknown dtype {data['dtype']!r}")
-        array = np.frombuffer(base64.b64decode(data["base64"], validate=True), dtype).copy()
-        return array[0] if data["shape"] is None else array.reshape(data["shape"])
 
     def enum_(self, data: Any, where: str, depth: int) -> object:  # noqa: ARG002
         return self._type(data["type"], where, enum.Enum)[data["name"]]
@@ -218,7 +206,6 @@ _FORMS: dict[object, Callable[[Decoder, Any, str, int], object]] = {
     "complex": Decoder.complex_,
     "slice": Decoder.slice_,
     "range": Decoder.range_,
-    "numpy": Decoder.numpy_,
     "enum": Decoder.enum_,
     "namedtuple": Decoder.namedtuple_,
     "dataclass": Decoder.dataclass_,
@@ -229,53 +216,4 @@ _FORMS: dict[object, Callable[[Decoder, Any, str, int], object]] = {
     "module": Decoder.module_,
     "same": Decoder.same_,
     "stored": Decoder.stored_,
-}
-
-
-def _unpack(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-def _device(name: str) -> object:
-    import torch
-
-    return torch.device(name)
-
-
-def _size(items: list[int]) -> object:
-    import torch
-
-    return torch.Size(items)
-
-
-def _tensor(data: Any) -> object:
-    if data["dtype"] not in ITEM_SIZES:
-        raise ValueError(f"unknown dtype {data['dtype']!r}")
-    return tensor_from_bytes(
-        bytearray(_unpack(data["base64"])), data["dtype"], tuple(data["shape"])
-    )
-
-
-def _torch_constant(name: str, kind: str) -> object:
-    import torch
-
-    value = getattr(torch, name)
-    if not isinstance(value, getattr(torch, kind)):
-        raise TypeError(f"torch.{name} is no {kind}")
-    return value
-
-
-_SIMPLE_FORMS: dict[object, Callable[[Any], object]] = {
-    "int": lambda data: int(data["hex"], 16),
-    "float": lambda data: float.fromhex(data["hex"]),
-    "bytes": lambda data: _unpack(data["base64"]),
-    "bytearray": lambda data: bytearray(_unpack(data["base64"])),
-    "ellipsis": lambda _: ...,
-    "path": lambda data: pathlib.Path(data["value"]),
-    "pure path": lambda data: pathlib.PurePath(data["value"]),
-    "dtype": lambda data: _torch_constant(data["name"], "dtype"),
-    "memory format": lambda data: _torch_constant(data["name"], "memory_format"),
-    "device": lambda data: _device(data["name"]),
-    "torch size": lambda data: _size(data["items"]),
-    "tensor": _tensor,
 }

@@ -121,8 +121,8 @@ def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
 
 def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool) -> TensorRecord:
     dense = dense_on_cpu(tensor)
-    record = record_of(tensor, dense, 0)
     data = tensor_bytes(dense.elements)
+    record = record_of(tensor, dense, data, 0)
     if shrink and (packed := compress(data, ITEM_SIZES[record.dtype])):
         blocks, pieces = packed
         offset = writer.add(member, *pieces)
@@ -138,9 +138,8 @@ class Dense(NamedTuple):
     stride: tuple[int, ...]
 
 
-def record_of(tensor: Tensor, dense: Dense, offset: int) -> TensorRecord:
-    """Return what is known of a tensor whose elements are written there as they are."""
-    data = tensor_bytes(dense.elements)
+def record_of(tensor: Tensor, dense: Dense, data: memoryview, offset: int) -> TensorRecord:
+    """Return what is known of a tensor whose elements, ``data``, are written there."""
     return TensorRecord(
         dtype=_dtype_name(tensor.dtype),
         shape=dense.shape,

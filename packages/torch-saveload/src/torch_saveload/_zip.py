@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from .errors import CorruptError, FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ._bytes import Buffer
     from ._direct import Sink
 
 ALIGNMENT = 64
 _LIMIT = 0xFFFFFFFF
 _LIMIT_COUNT = 0xFFFF
+_SMALL = 64 << 10
 _DATE_1980 = 0x21
 _UTF8 = 0x800
 _TWO_SHORTS = struct.Struct("<HH").pack
@@ -53,26 +52,31 @@ class ZipWriter:
             Where its data begins, in bytes from the start of the file.
         """
         path = f"archive/{name}".encode()
-        size = sum(len(piece) for piece in pieces)
-        crc = _crc32(pieces)
+        size, crc = 0, 0
+        for piece in pieces:
+            size += len(piece)
+            crc = zlib.crc32(piece, crc)
         header = self._at
         big = struct.pack("<HHQQ", 1, 16, size, size) if size >= _LIMIT else b""
         start = header + 30 + len(path) + len(big) + 4
         padding = -start % ALIGNMENT
         extra = big + _PADDINGS[padding]
         shown = min(size, _LIMIT)
-        needed = 45 if big else 0
-        common = _COMMON(needed, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
+        common = _COMMON(45 if big else 0, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
         lengths = _TWO_SHORTS(len(path), len(extra))
-        self._write(b"".join((b"PK\x03\x04", common, lengths, path, extra)))
+        if size < _SMALL:  # one call for thousands of small tensors
+            pieces = (b"".join((b"PK\x03\x04", common, lengths, path, extra, *pieces)),)
+        else:
+            self._file.write(b"".join((b"PK\x03\x04", common, lengths, path, extra)))
         for piece in pieces:
-            self._write(piece)
-        values = [size, size] if big else []
-        if header >= _LIMIT:
-            values.append(header)
-        listed = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
+            self._file.write(piece)
+        self._at = start + padding + size
+        listed, made_by = b"", b"\x00\x00"
+        if big or header >= _LIMIT:
+            values = ([size, size] if big else []) + ([header] if header >= _LIMIT else [])
+            listed = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values)
+            made_by = b"\x2d\x00"
         place = _ENTRY(len(path), len(listed), 0, 0, 0, 0, min(header, _LIMIT))
-        made_by = b"\x2d\x00" if values else b"\x00\x00"
         self._directory.append(b"".join((b"PK\x01\x02", made_by, common, place, path, listed)))
         return start + padding
 
@@ -132,10 +136,3 @@ class ZipReader:
 
     def __exit__(self, *_: object) -> None:
         self._zip.close()
-
-
-def _crc32(pieces: Sequence[Buffer]) -> int:
-    crc = 0
-    for piece in pieces:
-        crc = zlib.crc32(piece, crc)
-    return crc

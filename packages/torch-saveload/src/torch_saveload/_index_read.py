@@ -1,0 +1,168 @@
+"""Read the index of a model file, believing nothing of it; :mod:`torch_saveload._index` has it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeVar
+
+from ._index import FORMAT, ITEM_SIZES, Blocks, Index, TensorRecord, is_dense
+from .errors import FormatError
+
+T = TypeVar("T")
+
+
+def decode_index(data: bytes, path: str, file_size: int) -> Index:
+    """Read an index, believing nothing of it; see :func:`index_from_tree`."""
+    try:
+        tree = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"its index is no JSON ({error})") from error
+    return index_from_tree(tree, path, file_size)
+
+
+def index_from_tree(tree: Any, path: str, file_size: int) -> Index:
+    """Make an index of what JSON held.
+
+    Args:
+        tree: What :func:`index_tree` returned once, or anything else.
+        path: The file it is from, for the errors.
+        file_size: Bytes in that file; every tensor must lie inside.
+
+    Raises:
+        FormatError: It is no index, one of a later format, or contradicts itself.
+    """
+    check = _Check(path)
+    tree = check.kind(tree, dict, "the index")
+    version = check.kind(tree.get("format"), int, "format")
+    if version != FORMAT:
+        raise FormatError(
+            path,
+            f"is of format {version}, this torch_saveload reads format {FORMAT}: "
+            "update torch_saveload",
+        )
+    model_version = tree.get("version")
+    if model_version is not None:
+        model_version = check.kind(model_version, str, "version")
+    entries = check.kind(tree.get("tensors"), dict, "tensors")
+    tensors = {name: check.tensor(entry, f"tensor {name!r}") for name, entry in entries.items()}
+    check.places(tensors, file_size)
+    values = check.kind(tree.get("values", {}), dict, "values")
+    ties = tuple(
+        tuple(check.kind(name, str, "ties") for name in check.kind(tie, list, "ties"))
+        for tie in check.kind(tree.get("ties", []), list, "ties")
+    )
+    check.ties(ties, tensors)
+    metadata = check.kind(tree.get("metadata", {}), dict, "metadata")
+    for prefix, facts in metadata.items():
+        check.kind(facts, dict, f"metadata of {prefix!r}")
+    return Index(
+        class_name=check.kind(tree.get("class"), str, "class"),
+        version=model_version,
+        config=check.kind(tree.get("config"), dict, "config"),
+        tensors=tensors,
+        torch=check.kind(tree.get("torch"), str, "torch"),
+        writer=check.kind(tree.get("writer"), str, "writer"),
+        values=values,
+        ties=ties,
+        metadata=metadata,
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+class _Check:
+    """Raise a :class:`FormatError` where the index is not what it has to be."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def fail(self, problem: str) -> FormatError:
+        return FormatError(self._path, f"its index contradicts itself: {problem}")
+
+    def kind(self, value: object, kind: type[T], what: str) -> T:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.fail(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    def numbers(self, value: object, what: str) -> tuple[int, ...]:
+        items: list[object] = self.kind(value, list, what)
+        numbers = tuple(self.kind(item, int, what) for item in items)
+        if any(number < 0 or number >= 1 << 62 for number in numbers):
+            raise self.fail(f"{what} is {list(numbers)}")
+        return numbers
+
+    def tensor(self, value: object, what: str) -> TensorRecord:
+        entry: dict[str, Any] = self.kind(value, dict, what)
+        dtype = self.kind(entry.get("dtype"), str, f"dtype of {what}")
+        if dtype not in ITEM_SIZES:
+            raise self.fail(f"{what} has the unknown dtype {dtype!r}")
+        shape = self.numbers(entry.get("shape"), f"shape of {what}")
+        if math.prod(side or 1 for side in shape) >= 1 << 62:
+            raise self.fail(f"{what} has the shape {list(shape)}")
+        at = self.numbers(entry.get("at"), f"place of {what}")
+        if len(at) != 2:  # noqa: PLR2004
+            raise self.fail(f"place of {what} is {list(at)}")
+        stride = entry.get("stride")
+        if stride is not None:
+            stride = self.numbers(stride, f"stride of {what}")
+            if not is_dense(shape, stride):
+                raise self.fail(f"{what} of shape {list(shape)} has the stride {list(stride)}")
+        grad = entry.get("grad")
+        record = TensorRecord(
+            dtype=dtype,
+            shape=shape,
+            offset=at[0],
+            size=at[1],
+            digest=self.kind(entry.get("digest"), str, f"digest of {what}"),
+            stride=stride,
+            grad=None if grad is None else self.kind(grad, bool, f"grad of {what}"),
+            blocks=self.blocks(entry.get("blocks"), what),
+        )
+        stored = record.nbytes if record.blocks is None else sum(record.blocks.sizes)
+        if stored != record.size:
+            raise self.fail(f"{what} takes {stored} bytes, its place {record.size}")
+        return record
+
+    def blocks(self, value: object, what: str) -> Blocks | None:
+        if value is None:
+            return None
+        entry: dict[str, Any] = self.kind(value, dict, f"blocks of {what}")
+        shuffle, raw = self.numbers([entry.get("shuffle"), entry.get("raw")], f"blocks of {what}")
+        sizes = self.numbers(entry.get("sizes"), f"block sizes of {what}")
+        if not 1 <= shuffle <= 16 or raw < 1 or raw % shuffle:  # noqa: PLR2004
+            raise self.fail(f"{what} has blocks of {raw} bytes in planes of {shuffle}")
+        return Blocks(shuffle=shuffle, raw=raw, sizes=sizes)
+
+    def places(self, tensors: dict[str, TensorRecord], file_size: int) -> None:
+        """Refuse tensors outside the file, or half in another's bytes."""
+        end, last = 0, ""
+        taken = {(r.offset, r.size): name for name, r in tensors.items() if r.size}
+        for (offset, size), name in sorted(taken.items()):
+            if offset + size > file_size:
+                raise FormatError(
+                    self._path,
+                    f"tensor {name!r} ends at byte {offset + size}, the file at {file_size}: "
+                    "it was cut off",
+                )
+            if offset < end:
+                raise self.fail(f"tensors {last!r} and {name!r} overlap")
+            end, last = offset + size, name
+        for name, record in tensors.items():
+            if record.size:
+                other = tensors[taken[record.offset, record.size]]
+                if (record.dtype, record.digest, record.blocks) != (
+                    other.dtype,
+                    other.digest,
+                    other.blocks,
+                ):
+                    raise self.fail(f"tensor {name!r} shares bytes with one of another kind")
+
+    def ties(self, ties: tuple[tuple[str, ...], ...], tensors: dict[str, TensorRecord]) -> None:
+        for tie in ties:
+            if len(tie) < 2 or any(name not in tensors for name in tie):  # noqa: PLR2004
+                raise self.fail(f"there is no tie {list(tie)}")
+            if len({tensors[name] for name in tie}) != 1:
+                raise self.fail(f"the tied {list(tie)} are not one tensor")

@@ -1,0 +1,221 @@
+"""Write a model as a set of safetensors files with an index, as Hugging Face's libraries do.
+
+``model.safetensors`` becomes::
+
+    model-00001-of-00002-3f9a0c4d.safetensors     tensors only: any reader of the format takes them
+    model-00002-of-00002-3f9a0c4d.safetensors
+    model.safetensors.index.json                  {"metadata": {"total_size": 9876,
+                                                       "torch_saveload": ..., as in one file},
+                                                   "weight_map": {"fc.weight": "model-00001-..."}}
+
+The eight digits are from a digest of all that is saved, so another model never writes over the
+files of this one: the set is the old one until its index is replaced, the new one afterwards.
+Shards that the former index named go last. Where both are there, ``model.safetensors`` counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from expcore import write_file
+
+from ._index_read import index_from_tree
+from ._safetensors import (
+    DIGEST,
+    TOLD,
+    described,
+    merged,
+    metadata_of,
+    read_header,
+    untied,
+    write_part,
+)
+from .errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from ._direct import Sink
+    from ._index import Index, TensorRecord
+
+SUFFIX = ".index.json"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B)", re.IGNORECASE)
+_UNITS = {
+    f"{prefix}{unit}": base**power
+    for unit, base in (("B", 1000), ("IB", 1024))
+    for power, prefix in enumerate(("", "K", "M", "G", "T"))
+}
+_SHARD = re.compile(r"[^/\\:]+-\d{5,}-of-\d{5,}[^/\\:]*\.safetensors")
+
+
+def size_in_bytes(size: int | str) -> int:
+    """Return a size like ``"5GB"`` in bytes.
+
+    Raises:
+        ValueError: It is no size, or not positive.
+
+    >>> size_in_bytes("1.5 KB"), size_in_bytes("1KiB"), size_in_bytes(7)
+    (1500, 1024, 7)
+    """
+    found = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
+    count = int(float(found[1]) * _UNITS[found[2].upper()]) if found else size
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f'max_shard_size={size!r} is no size like "5GB", or a number of bytes')
+    return count
+
+
+def index_path(path: Path) -> Path:
+    """Return where the index of a set is."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def write_set(
+    path: Path,
+    index: Index,
+    tensors: Mapping[str, Tensor],
+    limit: int,
+    open_sink: Callable[[Path, int], AbstractContextManager[Sink]],
+    *,
+    overwrite: bool,
+) -> list[Path]:
+    """Write the shards, then their index.
+
+    Args:
+        path: The name as one file, ``model.safetensors``.
+        index: All that is known, without the tensors.
+        tensors: The tensors by name.
+        limit: Bytes of tensors in a shard; one that is larger has a shard of its own.
+        open_sink: Opens a file to be written, of about so many bytes.
+        overwrite: Whether a set that is there may be replaced.
+
+    Returns:
+        The files, the index last.
+
+    Raises:
+        FileExistsError: There is an index, and ``overwrite`` is false.
+        UnsaveableError: The format has no such dtype.
+    """
+    unique = untied(index, tensors)
+    records = described(unique)
+    metadata = metadata_of(index, records)
+    mark = metadata[DIGEST].rpartition(":")[2][:8]
+    groups = _groups(records, limit)
+    former, files = _former(path), dict[str, str]()
+    for number, group in enumerate(groups, 1):
+        name = f"{path.stem}-{number:05}-of-{len(groups):05}-{mark}.safetensors"
+        size = sum(records[key].size for key in group)
+        with open_sink(path.with_name(name), size) as sink:
+            write_part(sink, {key: unique[key] for key in group}, records, {})
+        files.update(dict.fromkeys(group, name))
+    total = sum(record.size for record in records.values())
+    tree = {"metadata": {"total_size": total, **metadata}, "weight_map": files}
+    write_file(index_path(path), json.dumps(tree, indent=1).encode(), overwrite=overwrite)
+    path.unlink(missing_ok=True)
+    names = list(dict.fromkeys(files.values()))
+    _remove(path, former.difference(names))
+    return [*map(path.with_name, names), index_path(path)]
+
+
+def remove_set(path: Path) -> None:
+    """Remove the set that a single file has replaced."""
+    former = _former(path)
+    index_path(path).unlink(missing_ok=True)
+    _remove(path, former)
+
+
+def _remove(path: Path, names: set[str]) -> None:
+    """Remove shards that nothing names any more."""
+    for name in names:
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def shard_names(data: bytes) -> set[str]:
+    """Return the files that the index of a set names, none if the index is not ours."""
+    try:
+        tree = json.loads(data)
+        if TOLD not in tree["metadata"]:
+            return set()
+        return {name for name in tree["weight_map"].values() if _SHARD.fullmatch(name)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()
+
+
+def _former(path: Path) -> set[str]:
+    try:
+        return shard_names(index_path(path).read_bytes())
+    except OSError:
+        return set()
+
+
+def listed(data: bytes, path: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Read the index of a set, believing nothing of it.
+
+    Returns:
+        The name of the file of each tensor, and the metadata.
+
+    Raises:
+        FormatError: It is none, or names files outside its folder.
+    """
+    try:
+        tree: Any = json.loads(data)
+        files = {str(name): str(file) for name, file in tree["weight_map"].items()}
+        metadata = dict(tree.get("metadata") or {})
+    except Exception as error:  # whatever the damage leads to
+        raise FormatError(path, f"no index of safetensors files ({error!r})") from error
+    for file in files.values():
+        if not re.fullmatch(r"[^/\\:\0]+\.safetensors", file):
+            raise FormatError(path, f"names {file!r}, which is no file beside it")
+    return files, metadata
+
+
+def read_set(path: Path) -> tuple[Index, dict[Path, int]]:
+    """Read the index of a set and the headers of its files.
+
+    Returns:
+        The index, with places as if the files were one; and where in it each file begins.
+
+    Raises:
+        FileNotFoundError: One of the files is missing.
+        FormatError: They contradict each other.
+    """
+    files, metadata = listed(path.read_bytes(), str(path))
+    starts: dict[Path, int] = {}
+    entries: dict[str, dict[str, Any]] = {}
+    end = 0
+    try:
+        for name in dict.fromkeys(files.values()):
+            shard = path.with_name(name)
+            with shard.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                found, _ = read_header(file, str(shard), size, end)
+            entries.update({key: found[key] for key in found if files.get(key) == name})
+            starts[shard] = end
+            end += size
+        if missing := files.keys() - entries.keys():
+            raise FormatError(str(path), f"no file holds {', '.join(sorted(missing))}")  # noqa: TRY301
+        tree = merged(entries, metadata, str(path))
+    except (OSError, FormatError):
+        raise
+    except Exception as error:  # whatever the damage leads to
+        raise FormatError(str(path), f"no set of safetensors files ({error!r})") from error
+    return index_from_tree(tree, str(path), end), starts
+
+
+def _groups(records: Mapping[str, TensorRecord], limit: int) -> list[list[str]]:
+    """Return names in groups of at most so many bytes, in the order of the model."""
+    groups: list[list[str]] = [[]]
+    size = 0
+    for name, record in records.items():
+        if groups[-1] and size + record.size > limit:
+            groups.append([])
+            size = 0
+        groups[-1].append(name)
+        size += record.size
+    return groups

@@ -1,0 +1,48 @@
+"""A bar shows what takes longer than a second, and only that."""
+
+from contextlib import contextmanager
+
+import pytest
+from torch import nn
+
+from torch_saveload import _progress, _save, save_load
+
+
+@save_load()
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(100, 100)
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    shown = {}
+
+    @contextmanager
+    def bar(label, total):
+        shown[label] = [total, 0]
+
+        def advance(count):
+            shown[label][1] += count
+
+        yield advance
+
+    monkeypatch.setattr(_progress, "progress_bar", bar)
+    monkeypatch.setattr(_save, "WORTH_IT_BYTES", 0)
+    return shown
+
+
+def test_slow_saves_and_loads_say_how_far_they_are(bars, monkeypatch):
+    monkeypatch.setattr(_progress, "PATIENCE_S", 0)
+    Net().save("net.pth")
+    Net.load("net.pth")
+    assert bars["save net.pth"][1] > bars["save net.pth"][0] == 40_400  # the index comes on top
+    assert bars["verify net.pth"] == [40_400, 40_400]
+
+
+def test_quick_ones_say_nothing(bars, monkeypatch):
+    monkeypatch.setattr(_progress, "PATIENCE_S", 3600)
+    Net().save("net.pth")
+    Net.load("net.pth")
+    assert bars == {}
