@@ -33,7 +33,7 @@ sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(
 RESULTS = Path(__file__).parent / "results"
 OURS, QUICK, OLD = "persist_to_disk", "persist_to_disk, 1 ms", "0.0.7"
 PEERS = ("joblib", "diskcache", "cachier", OLD)
-PROCESSES, KEYS, CALLS = 8, 500, 4000
+PROCESSES, KEYS, CALLS = 8, 500, 10_000
 MANY = 100_000
 
 

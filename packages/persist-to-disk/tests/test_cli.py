@@ -56,7 +56,40 @@ def test_ls_of_a_name_lists_that_function(module, run):
 
 
 def test_stats_sums_up(module, run, cache):
-    assert run("stats")[1] == [f"{cache}: 3 entries, 2.1 MB, in 2 folders"]
+    assert run("stats")[1][0] == f"{cache}: 3 entries, 2.1 MB, in 2 folders"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_stats_counts_the_hits_of_all_processes_that_ended(method, python, project, run):
+    import multiprocessing
+
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    (project / "job.py").write_text(f"""
+import multiprocessing
+import persist_to_disk as ptd
+
+@ptd.persistf(groupby=["x"])
+def f(x):
+    return x
+
+def twice(x):
+    return f(x), f(x)
+
+if __name__ == "__main__":
+    f(0), f(0), f(0)
+    with multiprocessing.get_context({method!r}).Pool(2) as pool:
+        pool.map(twice, range(1, 5))
+        pool.close()
+        pool.join()
+""")
+    python("job.py")
+    assert run("stats")[1][1:] == [
+        "    hits   misses  function",
+        "       6        5  project-1/job/f",
+    ]
+    python("job.py")
+    assert run("stats", "project-1")[1][2].split()[:2] == ["17", "5"]
 
 
 def test_clear_deletes_the_named_function_only(module, run):

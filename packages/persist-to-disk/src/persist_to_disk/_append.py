@@ -25,6 +25,7 @@ from persist_to_disk._old import set_aside
 from persist_to_disk._view import BINARY, View, extend, read_at, signature_of, updating
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000, 0)
@@ -130,14 +131,22 @@ def write_at(descriptor: int, data: bytes, offset: int) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    left = memoryview(data)
+    left, at = memoryview(data), offset
     try:
         while left:
-            left = left[os.write(descriptor, left[: 1 << 30]) :]
+            written = _pwrite(descriptor, left[: 1 << 30], at)
+            left, at = left[written:], at + written
     except OSError:
         os.ftruncate(descriptor, offset)
         raise
+
+
+def _seek_and_write(descriptor: int, data: memoryview, offset: int) -> int:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, data)
+
+
+_pwrite: Callable[[int, memoryview, int], int] = getattr(os, "pwrite", _seek_and_write)
 
 
 def _is_up_to_date(view: View, descriptor: int, status: os.stat_result) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persist_to_disk._config import config
+from persist_to_disk._counts import read_counts
 from persist_to_disk._guard import check_folders
 from persist_to_disk._store import Store
-from persist_to_disk._upkeep import cache_folders, collect, summarize, verify
+from persist_to_disk._upkeep import cache_folders, collect, counted_folders, summarize, verify
 from persist_to_disk.errors import PersistError
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ def _stats(root: Path, options: argparse.Namespace) -> Iterator[str]:
     found = [summarize(folder, trust=options.trust) for folder in _chosen(root, options)]
     size = _size(sum(summary.size_bytes for summary in found))
     yield f"{root}: {sum(s.entries for s in found)} entries, {size}, in {len(found)} folders"
+    yield f"{'hits':>8} {'misses':>8}  function"
+    for folder in counted_folders(root):
+        # The function's own folder, or with `groupby` one around those of the results.
+        if any(summary.folder.is_relative_to(folder) for summary in found):
+            counts = read_counts(folder)
+            name = folder.relative_to(root).as_posix()
+            yield f"{counts.hits:>8} {counts.misses:>8}  {name}"
 
 
 def _clear(root: Path, options: argparse.Namespace) -> Iterator[str]:
@@ -110,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("ls", _ls, "list functions with their entries, sizes and ages"),
-        ("stats", _stats, "sum up"),
+        ("stats", _stats, "sum up, and count the hits of processes that ended"),
         ("clear", _clear, "delete all entries of the named functions"),
         ("verify", _verify, "read everything and name what is damaged"),
         ("gc", _gc, "remove replaced entries and the leftovers of killed writers"),

@@ -17,6 +17,8 @@ from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._call import Binder
 from persist_to_disk._code import Code
 from persist_to_disk._computing import computing, computing_async, is_computing
+from persist_to_disk._counts import FILE as COUNTS_FILE
+from persist_to_disk._counts import Counts, add_counts, count
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._evict import Limit
 from persist_to_disk._frames import FLAG_RAISED, FLAG_SIDECAR, frame_bytes
@@ -28,6 +30,7 @@ from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk._values import DamagedEntryError, sidecar_facts
 from persist_to_disk.errors import (
     NotCachedError,
+    PersistError,
     PersistWarning,
     UnsafePathError,
 )
@@ -95,6 +98,8 @@ class Memo:
         )
         self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
         self._warned = False
+        self._counted = Counts(0, 0)
+        count(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # For pickling by value (cloudpickle); by name, only the wrapper's name is pickled.
@@ -179,7 +184,24 @@ class Memo:
         if (remote := self._homes.home().remote) is not None:
             remote.clear()
         self.hits = self.misses = 0
+        self._counted = Counts(0, 0)
+        (self._homes.home().folder / COUNTS_FILE).unlink(missing_ok=True)
         self.quick.clear()
+
+    def add_counts(self) -> None:
+        """Add the hits and misses since the last time to the function's file."""
+        hits, misses = self.hits - self._counted.hits, self.misses - self._counted.misses
+        if hits or misses:
+            self.forget_counts()
+            try:
+                folder = self._homes.home().folder
+            except (OSError, PersistError):  # the settings are another by now, or gone
+                return
+            add_counts(folder, hits, misses)
+
+    def forget_counts(self) -> None:
+        """Count from here on."""
+        self._counted = Counts(self.hits, self.misses)
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Switch, Where | None]:
         """Return what the call may do, and the place of its entry; None to just call.

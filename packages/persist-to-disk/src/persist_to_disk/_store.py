@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._compact import compact, is_worth_it
+from persist_to_disk._counts import FILE as COUNTS_FILE
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._locks import WHOLE_FUNCTION, Lock, LockFolder, key_offset
 from persist_to_disk._old import CODE_FILE
@@ -105,6 +106,7 @@ class Store:
             *self.folder.glob("*.old*.pkl"),
             self.folder / CODE_FILE,
             self.folder / ".used",
+            self.folder / COUNTS_FILE,
         ]:
             path.unlink(missing_ok=True)
         self._buckets.clear()

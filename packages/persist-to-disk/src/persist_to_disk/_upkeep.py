@@ -11,6 +11,7 @@ from expcore import sweep
 from persist_to_disk import _frames as frames
 from persist_to_disk._bucket import Bucket
 from persist_to_disk._compact import compact
+from persist_to_disk._counts import FILE as COUNTS_FILE
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._values import check_sidecar, sidecar_path
 
@@ -35,6 +36,11 @@ def cache_folders(root: Path) -> Iterator[Path]:
     """Yield the folders below ``root`` that hold bucket files, in order."""
     found = {path.parent for path in root.rglob("*.pkl") if path.stem.isdecimal()}
     yield from sorted(found)
+
+
+def counted_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of functions below ``root`` whose hits were counted, in order."""
+    yield from sorted(path.parent for path in root.rglob(COUNTS_FILE))
 
 
 def summarize(folder: Path, *, trust: bool) -> Summary:
