@@ -1,10 +1,13 @@
 """How fast checkpoints are saved and loaded, beside others, taking turns in one run.
 
 Usage: python benchmarks/ckpt.py [FOLDER] [--megabytes 1000] [--rounds 5]
+           [--peer objax=PYTHON] [--peer orbax=PYTHON]
 
-Every save is durable (file and folder synced, for the others too), every load of ckpt's verifies
-the checksums, from the page cache. Peers that are not installed are left out. Writes
-benchmarks/results/ckpt.md.
+Every save goes to a new file and is durable: file and folder are synced, for the others too.
+ckpt's loads verify the checksums. The peers take turns in shuffled order; each load is timed with
+a warm page cache and with a cold one. Raw is the limit: the bytes alone, written by three threads
+past the page cache. objax and orbax need versions of their own and run in the Pythons named.
+Writes benchmarks/results/ckpt.md and, where matplotlib is installed, ckpt.svg.
 """
 
 from __future__ import annotations
@@ -18,134 +21,76 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
+HERE = Path(__file__).parent
+sys.path[0] = str(HERE / "ckpt_bench")  # not this folder: this file has the name of the package
 
-sys.path.pop(0)  # this folder, where this file has the name of what it measures
-import ckpt
+import numpy as np  # noqa: E402
+from background import blocking  # noqa: E402
+from peers import LOCAL, Elsewhere, Peer, drop_from_cache  # noqa: E402
+from report import plot, table  # noqa: E402
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Arrays = dict[str, np.ndarray]
-RESULTS = Path(__file__).parent / "results" / "ckpt.md"
+RESULTS = HERE / "results"
 
 
-def sync(path: Path) -> None:
-    for each in (path, path.parent):
-        descriptor = os.open(each, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-
-
-def raw(folder: Path, arrays: Arrays) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The bytes alone, in one file, past the page cache where expcore can: the limit."""
-    from expcore import write_file
-
-    path = folder / "raw"
-    whole = np.concatenate([array.reshape(-1) for array in arrays.values()])
-    return (lambda: write_file(path, whole)), path.read_bytes
-
-
-def of_ckpt(folder: Path, arrays: Arrays) -> tuple[Callable[[], object], Callable[[], object]]:
-    path, vc = folder / "ckpt.npz", ckpt.VarCollection(arrays)
-    return (
-        lambda: ckpt.save_var_collection(path, vc),
-        lambda: ckpt.load_var_collection(path, vc),
-    )
-
-
-def of_numpy(folder: Path, arrays: Arrays) -> tuple[Callable[[], object], Callable[[], object]]:
-    path = folder / "numpy.npz"
-
-    def save() -> None:
-        np.savez(path, **arrays)
-        sync(path)
-
-    def load() -> Arrays:
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-
-    return save, load
-
-
-def of_safetensors(
-    folder: Path, arrays: Arrays
-) -> tuple[Callable[[], object], Callable[[], object]]:
-    from safetensors.numpy import load_file, save_file
-
-    path = folder / "x.safetensors"
-
-    def save() -> None:
-        save_file(arrays, path)
-        sync(path)
-
-    return save, lambda: load_file(path)
-
-
-def of_torch(folder: Path, arrays: Arrays) -> tuple[Callable[[], object], Callable[[], object]]:
-    import torch
-
-    path = folder / "x.pt"
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def save() -> None:
-        torch.save(tensors, path)
-        sync(path)
-
-    return save, lambda: torch.load(path, weights_only=True)
-
-
-PEERS = {
-    "raw bytes": raw,
-    "ckpt": of_ckpt,
-    "numpy": of_numpy,
-    "safetensors": of_safetensors,
-    "torch": of_torch,
-}
-
-
-def measure(arrays: Arrays, folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """The median seconds to save and to load, by peer; the order is shuffled in each round."""
-    folder.mkdir()
-    peers = {
-        name: make(folder, arrays)
-        for name, make in PEERS.items()
-        if name in ("raw bytes", "ckpt") or find_spec(name)
-    }
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
-    for _ in range(rounds + 1):
+def measure(peers: dict[str, Peer], folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """The median seconds of each operation of each peer, in shuffled order."""
+    times: dict[str, dict[str, list[float]]] = {name: {} for name in peers}
+    for i in range(rounds + 1):
         for name in random.sample(list(peers), len(peers)):
-            save, load = peers[name]
-            begin = time.perf_counter()
-            save()
-            saved = time.perf_counter()
-            load()  # into the page cache, which a direct write passes by
-            cached = time.perf_counter()
-            load()
-            times[name].append((saved - begin, time.perf_counter() - cached))
-    # The first round only warms up.
-    medians = {}
-    for name, pairs in times.items():
-        saves, loads = zip(*pairs[1:], strict=True)
-        medians[name] = statistics.median(saves), statistics.median(loads)
-    return medians
+            peer, path = peers[name], folder / f"{name}-{i}"
+            found = {"save": peer.save(path)}
+            peer.load(path)  # into the page cache, which a direct write passes by
+            found["load"] = peer.load(path)
+            found["one"] = peer.one(path)
+            drop_from_cache(path)
+            found["cold"] = peer.load(path)
+            peer.delete(path)
+            for kind, seconds in found.items():
+                if i:  # the first round only warms up
+                    times[name].setdefault(kind, []).append(seconds)
+    return {
+        name: {kind: statistics.median(each) for kind, each in kinds.items()}
+        for name, kinds in times.items()
+    }
 
 
-def blocking(arrays: Arrays, folder: Path, rounds: int) -> tuple[float, float]:
-    """The median seconds that a background save blocks, and those of one copy of the bytes."""
-    vc, blocks, copies = ckpt.VarCollection(arrays), [], []
-    with ckpt.Checkpoint(folder, keep_ckpts=1, verbose=False, background=True) as checkpoint:
-        for idx in range(rounds + 1):
-            begin = time.perf_counter()
-            checkpoint.save(vc, idx)
-            blocks.append(time.perf_counter() - begin)
-            checkpoint.wait()
-            begin = time.perf_counter()
-            _ = [array.copy() for array in arrays.values()]
-            copies.append(time.perf_counter() - begin)
-    return statistics.median(blocks[1:]), statistics.median(copies[1:])
+def memory_while_saving(folder: Path, arrays: dict[str, np.ndarray]) -> float:
+    """By how many MiB a process grows while it saves, in a process of its own."""
+    import resource
+
+    import ckpt
+
+    pid = os.fork()
+    if pid == 0:
+        ckpt.save_var_collection(folder / "warm.npz", {"w": ckpt.Var(np.ones(3))})
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = _status("VmRSS")
+        ckpt.save_var_collection(folder / "memory.npz", ckpt.VarCollection(arrays))
+        (folder / "grown").write_text(str((_status("VmHWM") - before) / 1024))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    del resource
+    return float((folder / "grown").read_text())
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def mapped(folder: Path, arrays: dict[str, np.ndarray]) -> float:
+    """The seconds to open a file mapped, and take one array."""
+    import ckpt
+
+    path = folder / "mapped.npz"
+    ckpt.save_var_collection(path, ckpt.VarCollection(arrays))
+    begin = time.perf_counter()
+    with ckpt.load(path, mapped=True) as file:
+        assert file[next(iter(file))] is not None
+    seconds = time.perf_counter() - begin
+    path.unlink()
+    return seconds
 
 
 def main() -> None:
@@ -153,33 +98,40 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", help="on the disk to measure")
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     args = parser.parse_args()
     each = args.megabytes * 1_000_000 // 200 // 4
+    rng = np.random.default_rng(0)
     kinds = {
-        f"{args.megabytes} MB in 200 arrays": {
-            f"layer{i}": np.random.default_rng(i).random(each, np.float32) for i in range(200)
-        },
-        "5,000 arrays of 4 kB": {f"l{i}/w": np.full(1024, i, np.float32) for i in range(5000)},
+        "large": {f"layer{i}": rng.random(each, np.float32) for i in range(200)},
+        "small": {f"l{i}/w": np.full(1024, i, np.float32) for i in range(5000)},
     }
-    lines = [f"# ckpt\n\n{os.cpu_count()} cores, numpy {np.__version__}; medians in ms.\n"]
+    found: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
-        for i, (title, arrays) in enumerate(kinds.items()):
-            found = measure(arrays, Path(scratch, str(i)), args.rounds)
-            mine = found["ckpt"]
-            lines.append(f"## {title}\n\n| | save | of ckpt's | load | of ckpt's |")
-            lines.append("|---|---|---|---|---|")
-            for name, (saving, loading) in found.items():
-                cells = [f"{saving * 1e3:.0f}", f"{saving / mine[0]:.2f}"]
-                cells += [f"{loading * 1e3:.0f}", f"{loading / mine[1]:.2f}"]
-                lines.append(f"| {name} | {' | '.join(cells)} |")
-            block, copy = blocking(arrays, Path(scratch, f"b{i}"), args.rounds)
-            lines.append(
-                f"\nA background save blocks for {block * 1e3:.1f} ms, "
-                f"{block / copy:.2f} of the time of one copy of the bytes.\n"
-            )
-    text = "\n".join(lines)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text)
+        folder = Path(scratch)
+        extra = {
+            "memory": memory_while_saving(folder, kinds["large"]),
+            "mapped": mapped(folder, kinds["large"]),
+        }
+        for kind, arrays in kinds.items():
+            peers: dict[str, Peer] = {
+                name: make(arrays)
+                for name, make in LOCAL.items()
+                if name in ("raw", "ckpt") or find_spec(name)
+            }
+            for name, _, python in (peer.partition("=") for peer in args.peer):
+                peers[name] = Elsewhere(
+                    name, python, len(arrays), next(iter(arrays.values())).size
+                )
+            found[kind] = measure(peers, folder, args.rounds)
+            for peer in peers.values():
+                peer.close()
+            extra |= {f"{kind} {k}": s for k, s in blocking(arrays, folder, args.rounds).items()}
+    RESULTS.mkdir(exist_ok=True)
+    text = table(found, extra, args.megabytes, args.rounds)
+    (RESULTS / "ckpt.md").write_text(text)
+    if find_spec("matplotlib"):
+        plot(found, RESULTS / "ckpt.svg")
     print(text)
 
 

@@ -135,6 +135,8 @@ class Arena:
 
     def _read(self, task: Batch | Part) -> tuple[Batch | Part, int]:
         crc, shift = 0, task.place - task.begin
+        if task.end - task.begin > PIECE:
+            self.source.expect(task.begin, task.end - task.begin)
         for at in range(task.begin, task.end, PIECE):
             stop = min(at + PIECE, task.end)
             piece = self.view[at + shift : stop + shift]

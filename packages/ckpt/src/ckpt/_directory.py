@@ -47,6 +47,10 @@ class Source(Protocol):
     parallel: bool
     """Whether several threads may read at once."""
 
+    def expect(self, offset: int, length: int) -> None:
+        """Hear that a stretch will be read."""
+        ...
+
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
         ...
