@@ -1,10 +1,12 @@
 """How light savethat is: CPU time of commands and of an empty run, next to other trackers.
 
     python benchmarks/savethat.py [--rounds 11] [--runs 10000] [--out benchmarks/results]
+        [--peer mlflow=/some/venv/bin/python] …
 
 Each contestant takes its turn in each round, in a fresh process, so that what slows one slows all.
 Times are user plus system CPU seconds of the process. mlflow, sacred and aim take part where they
-are installed; everything is local, in a temporary folder.
+are installed, or with an environment of their own; everything is local, in a temporary folder.
+The ratios are of two times of the same round.
 """
 
 from __future__ import annotations
@@ -111,7 +113,9 @@ def cpu_ms(command: list[str], cwd: Path) -> float:
     return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
-def contestants(small: Path, big: Path) -> dict[str, tuple[list[str], Path]]:
+def contestants(
+    small: Path, big: Path, peers: dict[str, str]
+) -> dict[str, tuple[list[str], Path]]:
     python = [sys.executable]
     project = [*python, "-m", "light"]
     found = {
@@ -124,12 +128,15 @@ def contestants(small: Path, big: Path) -> dict[str, tuple[list[str], Path]]:
         "savethat ls --completed, many runs": ([*project, "ls", "Empty", "--completed"], big),
     }
     for name, script in {"mlflow": MLFLOW, "sacred": SACRED, "aim": AIM}.items():
-        if importlib.util.find_spec(name) is not None:
+        if name not in peers and importlib.util.find_spec(name) is not None:
+            peers[name] = sys.executable
+        if name in peers:
             file = small / f"with_{name}.py"
             file.write_text(script)
             if name == "aim":
-                subprocess.run(["aim", "init"], cwd=small, check=True, capture_output=True)
-            found[f"{name} (empty run)"] = ([*python, str(file)], small)
+                aim = Path(peers[name]).with_name("aim")
+                subprocess.run([aim, "init"], cwd=small, check=True, capture_output=True)
+            found[f"{name} (empty run)"] = ([peers[name], str(file)], small)
     return found
 
 
@@ -146,12 +153,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     options = parser.parse_args()
+    peers = dict(peer.split("=", 1) for peer in options.peer)
     with tempfile.TemporaryDirectory() as scratch:
         small, big = Path(scratch, "small"), Path(scratch, "big")
         make_project(small)
         make_runs(big, options.runs)
-        cases = contestants(small, big)
+        cases = contestants(small, big, peers)
         for command, cwd in cases.values():  # compile what is imported
             cpu_ms(command, cwd)
         times: dict[str, list[float]] = {name: [] for name in cases}
@@ -161,18 +170,19 @@ def main() -> None:
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 times[name].append(cpu_ms(*cases[name]))
             times["find_runs, many runs (in a process)"].append(find_runs_ms(big))
-    base = times["empty Python"]
+    base, run = times["empty Python"], times["savethat run (empty node)"]
     lines = [
         f"CPU time in ms, {options.rounds} rounds, {options.runs} runs where there are many; "
         f"Python {platform.python_version()}, {os.cpu_count()} cores",
         "",
-        "| case | median | least | times an empty Python |",
-        "|---|--:|--:|--:|",
+        "| case | median | least | times an empty Python | times our empty run |",
+        "|---|--:|--:|--:|--:|",
     ]
     for name, found in times.items():
         middle = statistics.median(found)
         ratio = statistics.median(a / b for a, b in zip(found, base, strict=True))
-        lines.append(f"| {name} | {middle:.0f} | {min(found):.0f} | {ratio:.1f} |")
+        ours = statistics.median(a / b for a, b in zip(found, run, strict=True))
+        lines.append(f"| {name} | {middle:.0f} | {min(found):.0f} | {ratio:.1f} | {ours:.2f} |")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "savethat.md").write_text("\n".join(lines) + "\n", "utf-8")
     (options.out / "savethat.json").write_text(json.dumps(times, indent=2) + "\n", "utf-8")

@@ -181,6 +181,7 @@ FAULTS: dict[str, dict[str, Any]] = {
             "retry_after": 0.1},
     "drop": {"operation": "upload", "what": "drop", "times": 2},
     "lost reply": {"operation": "upload", "what": "lose_reply", "times": 2},
+    "wrong sha1": {"operation": "upload", "what": "corrupt", "times": 2},
     "no url": {"operation": "b2_get_upload_url", "status": 503, "times": 2},
     "no authorization": {"operation": "b2_authorize_account", "status": 503, "times": 1},
     "no listing": {"operation": "b2_list_file_names", "status": 503, "times": 1},
@@ -204,6 +205,62 @@ def test_passing_trouble_is_not_noticed(
     )
     # One live version each: what is listed is what is there.
     assert len(names(server)) == len(run["run_files"])
+
+
+IMPATIENT = """
+import sys
+from expcore import _b2_connection
+
+_b2_connection.TIMEOUT_S = 1  # else 60
+import savethat, fits
+savethat.create_node(fits.Fit, {"word": "good", "files": 5}, env_file="savethat.toml").run()
+"""
+
+
+def start_impatient(machine: Machine) -> subprocess.Popen[str]:
+    """Run a node in a process whose client waits for a second only."""
+    script = machine.folder / "impatient.py"
+    script.write_text(IMPATIENT)
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=machine.folder,
+        env={**os.environ, "SAVETHAT_DISABLE_PLUGINS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_stall_costs_time_only(server: Any, here: Machine, there: Machine) -> None:
+    server.fail("upload", what="stall", times=2)
+
+    with start_impatient(here) as process:
+        _, shown = process.communicate(timeout=120)
+
+    assert process.returncode == 0, shown
+    (run,) = there.runs()
+    assert (run["run_state"], there.storage.load_results(run["run_key"])) == ("completed", "good")
+    assert len(names(server)) == len(run["run_files"])
+
+
+def test_killed_in_a_stall_a_run_is_completed_here_and_finished_by_sync(
+    server: Any, here: Machine, there: Machine
+) -> None:
+    server.fail("upload", what="stall", times=10_000)
+
+    with here.start("run", "Fit", "--word", "good") as process:
+        while not here.storage.find_runs(remote=False, only_completed=True):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    server.faults.clear()
+
+    (run,) = here.storage.find_runs(remote=False)
+    assert here.storage.load_results(run["run_key"]) == "good"
+    assert there.storage.find_runs(only_completed=True) == []
+    assert here("sync") == f"{run['run_key']}\n"
+    assert there.storage.load_results(run["run_key"]) == "good"
 
 
 def test_an_expired_token_is_renewed(server: Any, here: Machine, there: Machine) -> None:

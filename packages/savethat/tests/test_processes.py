@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 HEAVY = ["b2sdk", "fsspec", "loguru", "numpy", "pandas", "pluggy", "rich", "tap", "torch", "wandb"]
 
 
-def test_many_processes_starting_at_once_make_as_many_runs(tmp_path: Path) -> None:
-    """Keys are forced to be the same, so that only the claim tells the runs apart."""
+def test_64_processes_starting_in_one_second_make_64_runs(tmp_path: Path) -> None:
+    """Half of them force the same key, half make one of the same class, in the same second.
+
+    The time in the key is taken when all of them are let go, by the same pipe.
+    """
     code = """
 import dataclasses, sys, savethat
 @dataclasses.dataclass(frozen=True)
@@ -27,27 +31,33 @@ class A:
 class N(savethat.Node[A, str]):
     def _run(self):
         return self.args.word
+storage, word = savethat.Storage(sys.argv[1]), sys.argv[2]
 sys.stdin.read()  # until all are there
-storage = savethat.Storage(sys.argv[1])
-savethat.create_node(N, {"word": sys.argv[2]}, storage=storage, key="same").run()
+key = "same" if int(word) % 2 else None
+savethat.create_node(N, {"word": word}, storage=storage, key=key).run()
 """
+    gate, let_go = os.pipe()
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "runs"), str(i)],
-            stdin=subprocess.PIPE,
+            [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}",
+             str(tmp_path / "runs"), str(i)],
+            stdin=gate,
             stderr=subprocess.DEVNULL,
         )
-        for i in range(8)
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-    assert [process.wait() for process in processes] == [0] * 8
+        for i in range(64)
+    ]  # fmt: skip
+    os.close(gate)
+    os.close(let_go)
+    assert [process.wait() for process in processes] == [0] * 64
 
     storage = savethat.Storage(tmp_path / "runs")
     runs = storage.find_runs(only_completed=True)
-    assert len(runs) == 8
-    assert {run["word"] for run in runs} == {storage.load_results(r["run_key"]) for r in runs}
+    assert len(runs) == 64
+    assert sorted(run["run_key"] for run in runs if run["run_date"] is None) == sorted(
+        ["same", *(f"same-{number}" for number in range(2, 33))]
+    )
+    assert {run["word"] for run in runs} == set(map(str, range(64)))
+    assert all(run["word"] == storage.load_results(run["run_key"]) for run in runs)
 
 
 def imported(*command: str, cwd: Path) -> set[str]:

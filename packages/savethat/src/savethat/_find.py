@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from savethat._key import TIME, date_of_time, is_selected, parts_of
+from savethat._key import TIME, is_selected, parts_of
 from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
 from savethat.errors import NotSyncedWarning, SavethatWarning
 
@@ -133,7 +133,7 @@ def _in_utc(time: datetime) -> datetime:
 
 def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     """The wanted runs, oldest first."""
-    found = _by_key(storage, wanted, remote=remote)
+    found = by_key(storage, wanted, remote=remote)
     if wanted.only_completed:
         return [run for run in found if run.completed]
     if wanted.only_failed:
@@ -141,7 +141,7 @@ def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     return found
 
 
-def _by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
+def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     is_wanted = wanted.key_filter()
     runs = {run.key: run for run in _local_runs(storage, is_wanted)}
     if remote and storage.config.remote is not None:
@@ -210,27 +210,3 @@ def read_any_state(storage: Storage, key: str, *, remote: bool) -> RunState | No
         except KeyNotFound:
             return None
     return state
-
-
-def describe(
-    storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
-) -> list[dict[str, Any]]:
-    """What ``find_runs`` gives for the wanted runs."""
-    from savethat._index import read_indexed
-
-    found = _by_key(storage, wanted, remote=remote)
-    root = f"{storage.storage_path}{os.sep}" if absolute else ""
-    described: list[dict[str, Any]] = []
-    for run, (state, files, args) in zip(found, read_indexed(found), strict=True):
-        if wanted.has_state(state):
-            run_key = root + run.key
-            prefix = run_key + os.sep
-            facts = {
-                "run_key": run_key,
-                "run_date": date_of_time(run.time),
-                "run_completed": state == "completed",
-                "run_state": state,
-                "run_files": [prefix + file for file in files],
-            }
-            described.append(facts | args)
-    return described

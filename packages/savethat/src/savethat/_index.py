@@ -1,9 +1,11 @@
 """Remember what finished runs hold, so that thousands are described without opening their files.
 
-``.savethat/index.json`` in the local storage is ``{"format": 1, "runs": {key: [mtimes, state,
-files, args]}}``. It is a cache and may be deleted at any time. An entry holds as long as none of
-the run's folders has changed (``mtimes``, in nanoseconds, by their paths), which adding, removing
-and replacing a file do. A run that is going on, and a folder that has changed so lately that the
+``.savethat/index.json`` in the local storage is ``{"format": 2, "files": [[name, …], …], "runs":
+{key: [mtime, below, state, number, args]}}``, where ``number`` says which of the lists of files is
+the run's; most runs have the same. It is a cache and may be deleted at any time. An entry holds as
+long as neither the run's folder (``mtime``, in nanoseconds) nor the folders in it (``below``: such
+times by their paths) have changed, which adding, removing and replacing a file do. A run that is
+going on, and a folder that has changed so lately that the
 next change could bear the same time, are not remembered.
 """
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from savethat._find import Found
 
 INDEX = ".savethat/index.json"
-FORMAT = 1
+FORMAT = 2
 SETTLED_NS = 2_000_000_000
 WORTH_WRITING = 64
 """So many runs that are not remembered yet are worth writing the file anew."""
@@ -32,52 +34,71 @@ Facts = tuple[str, list[str], dict[str, Any]]
 """State, files and arguments of a run."""
 
 
+Entry = tuple[int, dict[str, int], str, list[str], dict[str, Any]]
+"""What is remembered of a run: mtime, mtimes below, state, files, args."""
+
+
 def read_indexed(found: Sequence[Found]) -> Iterator[Facts]:
     """State, files and arguments of each run, in order."""
     if len(found) < WORTH_WRITING:
         yield from ((run.state, run.files, run.args) for run in found)
         return
     root = found[0].storage.storage_path
+    base = f"{root}{os.sep}"
     known, new = _read(root / INDEX), 0
     for run in found:
         entry = known.get(run.key) if run.local else None
-        if entry is not None and _holds(f"{root}{os.sep}{run.key}", entry[0]):
-            yield entry[1], entry[2], entry[3]
+        if entry is not None and _holds(base + run.key, entry):
+            yield entry[2], entry[3], entry[4]
             continue
         # The times first: what changes while the files are read makes the entry void.
-        mtimes = _mtimes(f"{root}{os.sep}{run.key}") if run.local else {}
+        mtimes = _mtimes(base + run.key) if run.local else {}
         facts = run.state, run.files, run.args
         yield facts
         if facts[0] in OVER and mtimes and max(mtimes.values()) < time.time_ns() - SETTLED_NS:
-            known[run.key] = [mtimes, *facts]
+            known[run.key] = (mtimes.pop(""), mtimes, *facts)
             new += 1
     if new >= WORTH_WRITING:
         _write(root / INDEX, known)
 
 
-def _read(file: Path) -> dict[str, list[Any]]:
+def _read(file: Path) -> dict[str, Entry]:
     try:
         content = json.loads(file.read_bytes())
-        return content["runs"] if content["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        if content["format"] != FORMAT:
+            return {}
+        lists = content["files"]
+        return {
+            key: (mtime, below, state, lists[number], args)
+            for key, (mtime, below, state, number, args) in content["runs"].items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}  # it is only a cache
 
 
-def _write(file: Path, known: dict[str, list[Any]]) -> None:
+def _write(file: Path, known: dict[str, Entry]) -> None:
     from expcore import write_file
 
     there = set(os.listdir(file.parent.parent))  # noqa: PTH208 # names only
-    runs = {key: entry for key, entry in known.items() if key in there}
-    data = json.dumps({"format": FORMAT, "runs": runs}, separators=(",", ":")).encode()
+    numbers: dict[tuple[str, ...], int] = {}
+    runs = {
+        key: (mtime, below, state, numbers.setdefault(tuple(files), len(numbers)), args)
+        for key, (mtime, below, state, files, args) in known.items()
+        if key in there
+    }
+    content = {"format": FORMAT, "files": list(numbers), "runs": runs}
+    data = json.dumps(content, separators=(",", ":")).encode()
     with suppress(OSError):  # a disk that is full or not ours loses nothing but time
         file.parent.mkdir(exist_ok=True)
         write_file(file, data)
 
 
-def _holds(folder: str, mtimes: dict[str, int]) -> bool:
+def _holds(folder: str, entry: Entry) -> bool:
     try:
-        for path, mtime in mtimes.items():
-            if os.stat(f"{folder}/{path}").st_mtime_ns != mtime:  # noqa: PTH116 # thousands of times
+        if os.stat(folder).st_mtime_ns != entry[0]:  # noqa: PTH116 # thousands of times
+            return False
+        for path, mtime in entry[1].items():
+            if os.stat(f"{folder}/{path}").st_mtime_ns != mtime:  # noqa: PTH116
                 return False
     except OSError:
         return False

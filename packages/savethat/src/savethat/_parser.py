@@ -4,22 +4,25 @@ The parser is a ``Tap`` (typed-argument-parser). Its own support for dataclasses
 for a ``default_factory``, refuses enums and turns nested dataclasses into strings; so a ``Tap``
 subclass is made here from ``dataclasses.fields``, with an option for each argument, also those of
 nested dataclasses (``--model.lr``). Options are written ``--my-arg`` or ``--my_arg``.
+
+Importing ``tap`` imports pydantic as well, which takes longer than all the rest of a small run. So
+words that fit are taken by the same options on the ``argparse`` parser that a ``Tap`` is; who asks
+for help, or makes a mistake, is answered by the ``Tap``.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections.abc
-import dataclasses
 import enum
 import functools
 import inspect
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from savethat import _values
+from savethat._config_file import read_config
+from savethat._option import Option, options_of
 from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
@@ -32,84 +35,60 @@ CONFIG = "config"
 _BARE = "\0"  # a flag without a value; no word of a command line holds this character
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of the command line: an argument, maybe of a nested dataclass."""
-
-    name: str
-    """With a dot for each level, e.g. ``model.lr``."""
-    type: Any
-    help: str
-    default: Any = None
-    required: bool = False
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """``--my-arg`` and ``--my_arg``."""
-        return tuple(dict.fromkeys((f"--{self.name.replace('_', '-')}", f"--{self.name}")))
+class _Misfit(Exception):  # an answer, not an error
+    """The words do not fit, or ask for help."""
 
 
-def options_of(cls: type, prefix: str = "", owner: object = None) -> list[Option]:
-    """The options that a dataclass becomes, in the order of its fields.
+class _Taker(argparse.ArgumentParser):
+    """Takes words that fit, and has nothing to say about others."""
 
-    Args:
-        cls: The dataclass.
-        prefix: What comes before the names, e.g. ``"model."``.
-        owner: An instance that holds the defaults, where there is one.
-    """
-    found: list[Option] = []
-    comments = _comments(cls)
-    for name, tp in _values.field_types(cls).items():
-        field = _values.field_of(cls, name)
-        default = _values.default_of(field) if owner is None else getattr(owner, name)
-        required = default is dataclasses.MISSING
-        if _values.is_nested(inner := _values.optional(tp)):
-            found += options_of(inner, f"{prefix}{name}.", None if required else default)
-            continue
-        text = str(field.metadata.get("help", comments.get(name, "")))
-        found.append(Option(prefix + name, tp, text, None if required else default, required))
-    return found
+    def error(self, message: str) -> NoReturn:
+        """Leave it to the ``Tap`` to say what is wrong."""
+        raise _Misfit(message)
 
-
-def _comments(cls: type) -> dict[str, str]:
-    """The comments beside the fields of a dataclass and of its bases."""
-    from tap.utils import get_class_variables
-
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if dataclasses.is_dataclass(base):
-            try:
-                variables = get_class_variables(base)
-            except (OSError, TypeError, SyntaxError, UnicodeError, IndexError):
-                continue  # the class was made where there is no source to read
-            found |= {name: facts["comment"] for name, facts in variables.items()}
-    return found
+    def print_help(self, file: Any = None) -> NoReturn:  # noqa: ARG002 # as argparse has it
+        """Leave it to the ``Tap`` to show its options."""
+        raise _Misfit
 
 
 def make_parser(cls: type, prog: str | None = None) -> Tap:
-    """The parser for a dataclass."""
+    """The parser for a dataclass, as people see it."""
     from tap import Tap
-
-    options = options_of(cls)
 
     class ArgsParser(Tap):
         def configure(self) -> None:
-            # Tap's own add_argument takes one name only, not --my-arg and --my_arg.
-            add = functools.partial(argparse.ArgumentParser.add_argument, self)
-            for option in options:
-                add(*option.flags, **_facts(option))
-                if off := _off_flags(option, options):
-                    off_facts: dict[str, Any] = {"action": "store_const", "const": "false"}
-                    off_facts |= {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-                    add(*off, dest=option.name, **off_facts)
-            if CONFIG not in _values.field_types(cls):
-                text = "(a TOML, YAML or JSON file) the arguments; the command line comes first"
-                add("--config", metavar="FILE", default=argparse.SUPPRESS, help=text)
+            _add_options(self, cls, explained=True)
 
     description = inspect.cleandoc(cls.__doc__ or "")
     if description.startswith(f"{cls.__name__}("):  # made by dataclasses
         description = ""
     return ArgsParser(prog=prog, description=description, allow_abbrev=False)
+
+
+def _add_options(parser: argparse.ArgumentParser, cls: type, *, explained: bool) -> None:
+    # Tap's own add_argument takes one name only, not --my-arg and --my_arg.
+    add = functools.partial(argparse.ArgumentParser.add_argument, parser)
+    options = options_of(cls, explained=explained)
+    for option in options:
+        add(*option.flags, **_facts(option))
+        if off := _off_flags(option, options):
+            off_facts: dict[str, Any] = {"action": "store_const", "const": "false"}
+            off_facts |= {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+            add(*off, dest=option.name, **off_facts)
+    if CONFIG not in _values.field_types(cls):
+        text = "(a TOML, YAML or JSON file) the arguments; the command line comes first"
+        add("--config", metavar="FILE", default=argparse.SUPPRESS, help=text)
+
+
+def _take(cls: type, argv: list[str], prog: str | None) -> dict[str, Any]:
+    """The words of each option that was given, by its name."""
+    taker = _Taker(allow_abbrev=False)
+    _add_options(taker, cls, explained=False)
+    try:
+        taken = taker.parse_args(argv)
+    except _Misfit:
+        taken = argparse.ArgumentParser.parse_args(make_parser(cls, prog), argv)
+    return {name: words for name, words in vars(taken).items() if isinstance(words, str | list)}
 
 
 def _off_flags(option: Option, options: list[Option]) -> list[str]:
@@ -191,12 +170,7 @@ def parse_argv(
     """
     from savethat._args import make_args
 
-    parser = make_parser(cls, prog)
-    given = {
-        name: words
-        for name, words in vars(argparse.ArgumentParser.parse_args(parser, list(argv))).items()
-        if isinstance(words, str | list)
-    }
+    given = _take(cls, list(argv), prog)
     if CONFIG not in _values.field_types(cls) and CONFIG in given:
         config = Path(str(given.pop(CONFIG)))
     try:
@@ -206,10 +180,12 @@ def parse_argv(
                 _put(data, option.name, _value(option, given[option.name]))
         missing = [o.flags[0] for o in options_of(cls) if o.required and _lacks(data, o.name)]
         if missing:
-            parser.error(f"the following arguments are required: {', '.join(missing)}")
+            make_parser(cls, prog).error(
+                f"the following arguments are required: {', '.join(missing)}"
+            )
         return make_args(cls, data)
     except (ArgumentsError, OSError) as error:
-        parser.error(str(error))
+        make_parser(cls, prog).error(str(error))
 
 
 def _value(option: Option, words: Any) -> Any:
@@ -243,41 +219,3 @@ def _lacks(data: Any, name: str) -> bool:
             return False  # the nested dataclass is left to its default, or reported as a whole
         data = data[part]
     return isinstance(data, collections.abc.Mapping) and last not in data
-
-
-def read_config(file: Path) -> dict[str, Any]:
-    """Read arguments from a TOML, YAML or JSON file, by its ending.
-
-    Raises:
-        ArgumentsError: The file does not hold a mapping, or cannot be parsed.
-        FileNotFoundError: There is no such file.
-    """
-    text = file.read_text("utf-8")
-    try:
-        match file.suffix.lower():
-            case ".toml":
-                import tomllib
-
-                data: Any = tomllib.loads(text)
-            case ".yaml" | ".yml":
-                data = _read_yaml(file, text)
-            case _:
-                data = json.loads(text)
-    except ValueError as error:  # of tomllib and json; YAML's are made one
-        raise ArgumentsError(str(file), "", f"cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise ArgumentsError(str(file), "", "does not hold a mapping of arguments")
-    return data
-
-
-def _read_yaml(file: Path, text: str) -> Any:
-    try:
-        import yaml  # type: ignore[import-untyped]
-    except ImportError:
-        raise ArgumentsError(
-            str(file), "", "is YAML, and PyYAML is not installed; install it, or write TOML"
-        ) from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(error) from error

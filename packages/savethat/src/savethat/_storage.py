@@ -267,16 +267,17 @@ class Storage:
             A dictionary for each run: ``run_key``, ``run_date``, ``run_completed``,
             ``run_state``, ``run_files``, and the arguments by their names.
         """
-        from savethat import _find
+        from savethat._describe import describe
+        from savethat._find import Wanted
 
-        wanted = _find.Wanted(
+        wanted = Wanted(
             path=path,
             only_failed=only_failed,
             only_completed=only_completed,
             before=before,
             after=after,
         )
-        return _find.describe(self, wanted, remote=remote, absolute=absolute)
+        return describe(self, wanted, remote=remote, absolute=absolute)
 
     def find_run_files(
         self,

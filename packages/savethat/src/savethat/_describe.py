@@ -1,0 +1,60 @@
+"""What ``find_runs`` tells of the runs that are found."""
+
+from __future__ import annotations
+
+import gc
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from savethat._find import by_key
+from savethat._index import read_indexed
+from savethat._key import date_of_time
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from savethat._find import Wanted
+    from savethat._storage import Storage
+
+
+def describe(
+    storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
+) -> list[dict[str, Any]]:
+    """What ``find_runs`` gives for the wanted runs."""
+    with _no_collection():
+        return list(_described(storage, wanted, remote=remote, absolute=absolute))
+
+
+def _described(
+    storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
+) -> Iterator[dict[str, Any]]:
+    found = by_key(storage, wanted, remote=remote)
+    root = f"{storage.storage_path}{os.sep}" if absolute else ""
+    for run, (state, files, args) in zip(found, read_indexed(found), strict=True):
+        if wanted.has_state(state):
+            run_key = root + run.key
+            prefix = run_key + os.sep
+            yield {
+                "run_key": run_key,
+                "run_date": date_of_time(run.time),
+                "run_completed": state == "completed",
+                "run_state": state,
+                "run_files": [prefix + file for file in files],
+                **args,
+            }
+
+
+@contextmanager
+def _no_collection() -> Generator[None]:
+    """Ten thousand runs are as many objects as make Python look for garbage, again and again.
+
+    There is none among them, and looking takes as long as describing them.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
