@@ -12,9 +12,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING
 
 from expcore import digest_bytes, write_file
+from persist_to_disk._checks import (
+    LockGranularity,
+    check_granularity,
+    check_interval,
+    check_positive,
+)
 from persist_to_disk._guard import make_folder
 from persist_to_disk._projects import project_id
 from persist_to_disk.errors import ConfigError
@@ -22,10 +28,8 @@ from persist_to_disk.errors import ConfigError
 if TYPE_CHECKING:
     import configparser
 
-LockGranularity: TypeAlias = Literal["call", "func", "global"]
 SECTION = "global_settings"
 DEFAULT_HASHSIZE = 500
-LONGEST_INTERVAL_S = 60
 INHERITED = "_PERSIST_TO_DISK_SETTINGS"
 
 log = logging.getLogger("persist_to_disk")
@@ -165,7 +169,7 @@ class Config:
         Raises:
             ConfigError: It is no number of seconds from 0 to 60.
         """
-        return float(self._put("recheck_interval", str(_check_interval(seconds, "seconds"))))
+        return float(self._put("recheck_interval", str(check_interval(seconds, "seconds"))))
 
     def get_recheck_interval(self) -> float:
         """Return for how many seconds a call seen before is not looked up again.
@@ -174,7 +178,7 @@ class Config:
             ConfigError: ``config.ini`` has something else than seconds from 0 to 60.
         """
         found = self._get("recheck_interval") or 0
-        return _check_interval(found, self._where("recheck_interval"))
+        return check_interval(found, self._where("recheck_interval"))
 
     def _persist_path(self, local: bool) -> str | None:
         return (self._get("persist_path_local") if local else None) or self._get("persist_path")
@@ -230,42 +234,6 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 def _is_worker_process() -> bool:
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None
-
-
-def _check_interval(found: float | str, where: str) -> float:
-    try:
-        seconds = float(found)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds <= LONGEST_INTERVAL_S:
-        raise ConfigError(where, found, f"seconds from 0 to {LONGEST_INTERVAL_S}")
-    return seconds
-
-
-def check_positive(found: object, where: str) -> int:
-    """Return the number if it is a positive integer.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    try:
-        number = int(cast("int | str", found))
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:
-        raise ConfigError(where, found, "an integer of at least 1")
-    return number
-
-
-def check_granularity(found: str, where: str) -> LockGranularity:
-    """Return the word if it is one of the three.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if found not in get_args(LockGranularity):
-        raise ConfigError(where, found, "'call', 'func' or 'global'")
-    return cast("LockGranularity", found)
 
 
 config = Config()

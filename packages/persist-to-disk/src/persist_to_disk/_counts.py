@@ -19,14 +19,14 @@ from persist_to_disk._guard import PRIVATE_FILE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from persist_to_disk._memo import Memo
+    from persist_to_disk._results import Results
 
 log = logging.getLogger("persist_to_disk")
 
 FILE = ".hits"
 _RECORD = Struct("<QQ")
 
-_memos: WeakSet[Memo] = WeakSet()
+_all: WeakSet[Results] = WeakSet()
 
 
 class Counts(NamedTuple):
@@ -36,12 +36,12 @@ class Counts(NamedTuple):
     misses: int
 
 
-def count(memo: Memo) -> None:
+def count(results: Results) -> None:
     """Add the hits and misses of a function to its file when this process ends."""
-    if not _memos:
+    if not _all:
         # A worker process of multiprocessing ends without what atexit does.
         _finalize_worker()
-    _memos.add(memo)
+    _all.add(results)
 
 
 def add_counts(folder: Path, hits: int, misses: int) -> None:
@@ -70,14 +70,14 @@ def read_counts(folder: Path) -> Counts:
 
 @atexit.register
 def _add_all() -> None:
-    for memo in list(_memos):
-        memo.add_counts()
+    for results in list(_all):
+        results.add_counts()
 
 
 def _begin_anew() -> None:
     """Leave what the parent process counted to it."""
-    for memo in list(_memos):
-        memo.forget_counts()
+    for results in list(_all):
+        results.forget_counts()
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.register_after_fork(_begin_anew, lambda _: _finalize_worker())
 

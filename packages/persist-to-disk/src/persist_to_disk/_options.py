@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from persist_to_disk._config import LockGranularity
+    from persist_to_disk._checks import LockGranularity
     from persist_to_disk._switch import Switch
 
 HashMethod: TypeAlias = Literal["pickle", "json"]

@@ -8,11 +8,12 @@ import os
 import pickle
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from persist_to_disk._config import check_granularity, check_positive, config
+from persist_to_disk._checks import check_granularity, check_positive
+from persist_to_disk._config import config
 from persist_to_disk._events import used
-from persist_to_disk._memo import CacheInfo, Memo
+from persist_to_disk._memo import Memo
 from persist_to_disk._options import Options, seconds
 from persist_to_disk._quick import quick_key
 from persist_to_disk._switch import Switch, to_switch
@@ -21,61 +22,12 @@ from persist_to_disk.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from persist_to_disk._config import LockGranularity
+    from persist_to_disk._checks import LockGranularity
     from persist_to_disk._options import HashMethod, Track
+    from persist_to_disk._persisted import Decorator, Persisted
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
-R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
-S = TypeVar("S")
-
-
-class Persisted(Protocol[P, R_co]):
-    """A decorated function: called as before, with a few more attributes."""
-
-    __name__: str
-    __qualname__: str
-
-    @property
-    def __wrapped__(self) -> Callable[P, R_co]:
-        """The function itself, which knows no cache."""
-        ...
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Return the function's result, from disk if it is there."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Persisted[P, R_co]: ...
-    @overload
-    def __get__(
-        self: Persisted[Concatenate[S, Q], R], instance: S, owner: type | None = None
-    ) -> Callable[Q, R]: ...
-
-    def cache_info(self) -> CacheInfo:
-        """Return hits and misses of this process, and the entries on disk."""
-        ...
-
-    def cache_path(self, *args: P.args, **kwargs: P.kwargs) -> Path:
-        """Return the bucket file of a call; it need not exist."""
-        ...
-
-    def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Say whether a call would be answered from disk."""
-        ...
-
-    def clear(self) -> None:
-        """Delete all results of the function, of all versions of its code."""
-        ...
-
-
-class Decorator(Protocol):
-    """What :func:`persistf` returns."""
-
-    def __call__(self, function: Callable[P, R], /) -> Persisted[P, R]:
-        """Return the function with a memory on disk."""
-        ...
 
 
 def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
@@ -227,12 +179,12 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
 
 def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
     """Return the wrapper of a function that is no coroutine; see :mod:`_quick`."""
-    known_results, stat, loads = memo.quick, os.stat, pickle.loads
+    results, stat, loads = memo.results, os.stat, pickle.loads
     clock_ns = time.monotonic_ns
 
     def persisted(*args: Any, **kwargs: Any) -> Any:
         try:
-            known = known_results.get(quick_key(args, kwargs))
+            known = results.quick.get(quick_key(args, kwargs))
         except TypeError:  # an argument is not hashable
             known = None
         if known is not None and known.settings == config.version and not used.listeners:
@@ -248,11 +200,11 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
                         known.until_ns = now_ns + known.interval_ns
                 if now_ns < known.until_ns:
                     value = loads(known.payload)
-                    memo.hits += 1
+                    results.hits += 1
                     return value
             except Exception:
                 # Whatever is wrong with the file or the pickle is dealt with on the long way.
-                known_results.pop(quick_key(args, kwargs), None)
+                results.quick.pop(quick_key(args, kwargs), None)
         return memo.call(args, kwargs)
 
     return persisted

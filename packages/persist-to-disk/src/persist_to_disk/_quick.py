@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from expcore import register
 from persist_to_disk._config import config
 from persist_to_disk._view import signature_of
 
@@ -96,15 +95,8 @@ def learn(
         recheck_ns: How long the file need not be looked at again.
     """
     frame = bucket.frame(entry.key)
-    if frame is not None:
+    # Another thread may have replaced the entry.
+    if frame is not None and frame.written_ns == entry.written_ns:
         if len(quick) >= LIMIT:
             quick.clear()
         quick[call] = Known(bucket, entry.key, frame, entry.payload, recheck_ns)
-
-
-def _no_part_of_a_function(_: KnownCalls) -> None:
-    return None
-
-
-# A decorated function is digested like the function it decorates, whatever it was called with.
-register(KnownCalls, _no_part_of_a_function)
