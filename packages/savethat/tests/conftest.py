@@ -13,7 +13,7 @@ import pytest
 from loguru import logger
 
 import savethat
-from savethat import _node, _plugins
+from savethat import _plugins, _project_dir
 
 MAIN = """
 from pathlib import Path
@@ -64,7 +64,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.remove()  # loguru's own handler keeps the stderr of the test that imported it
     yield
     _plugins._load.cache_clear()
-    _node._project_dirs.clear()
+    _project_dir._project_dirs.clear()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import savethat
 from savethat._args import make_args, write_args
 from savethat._parser import parse_argv
-from savethat._values import from_data, parse_word, to_data
+from savethat._plain import to_data
+from savethat._values import from_data, parse_word
 
 
 class Color(enum.Enum):

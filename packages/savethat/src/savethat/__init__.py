@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from savethat._args import Args
 from savethat._cli import run_main
 from savethat._context import Artifact, RunContext
-from savethat._node import ARGS, HookHandle, Node, create_node, join, set_project_dir
+from savethat._join import join
+from savethat._node import ARGS, HookHandle, Node, create_node
+from savethat._project_dir import set_project_dir
 from savethat._secret import Secret
 from savethat._storage import Storage, get_storage
 from savethat.errors import (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from savethat import _values
+from savethat._plain import to_data
 from savethat.errors import ArgumentsError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Args:
 
     def as_dict(self) -> dict[str, Any]:
         """The arguments as plain data."""
-        data: dict[str, Any] = _values.to_data(self)
+        data: dict[str, Any] = to_data(self)
         return data
 
     def save(self, path: Path | str) -> None:
@@ -99,5 +100,5 @@ def write_args(args: object, file: Path) -> None:
 
     cls = type(args)
     data = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    plain = _values.to_data(args) if dataclasses.is_dataclass(args) else {}
+    plain = to_data(args) if dataclasses.is_dataclass(args) else {}
     write_file(file, (json.dumps(plain | data, indent=2) + "\n").encode())

@@ -15,8 +15,8 @@ from savethat.errors import SavethatError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from savethat._files import PathLike
     from savethat._node import Node
-    from savethat._storage import PathLike
 
 Done = tuple["Node[Any, Any]", Any]
 
@@ -47,7 +47,7 @@ def run_main(
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if project_dir is not None:
-        from savethat._node import set_project_dir
+        from savethat._project_dir import set_project_dir
 
         set_project_dir(project_dir)
     project = Project(package, env_file, credential_file, ask=input)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from savethat._files import PathLike
     from savethat._find import Found
-    from savethat._storage import PathLike
 
 
 class Project:
@@ -56,7 +56,7 @@ class Project:
         """The project's storage."""
         if self.must_have_credentials and not find_credential_file(self.credential_file).exists():
             raise ConfigNotFound(find_credential_file(self.credential_file))
-        from savethat._node import _project_dirs
+        from savethat._project_dir import _project_dirs
 
         config = load_config(
             self.env_file,
@@ -144,7 +144,8 @@ class Project:
 
     def sync(self, _: argparse.Namespace) -> Iterator[str]:
         """Upload the runs that could not be uploaded when they were made."""
-        from savethat._sync import pending, push
+        from savethat._pending import pending
+        from savethat._sync import push
 
         storage = self.storage()
         if storage.config.remote is None:

@@ -21,6 +21,7 @@ from savethat.errors import NotSyncedWarning, SavethatWarning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from savethat._files import Files
     from savethat._state import RunState
     from savethat._storage import Storage
 
@@ -199,7 +200,7 @@ def _remote_runs(
             yield Found(storage, key, time, sorted(names))
 
 
-def read_any_state(storage: Storage, key: str, *, remote: bool) -> RunState | None:
+def read_any_state(storage: Files, key: str, *, remote: bool) -> RunState | None:
     """The state of a run that is here or (``remote``) there; None if it has none."""
     from expcore import KeyNotFound
 

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import abc
-import inspect
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, SupportsFloat, TypeVar, get_args, get_origin
 
 from savethat._config import load_config
 from savethat._key import new_key
+from savethat._project_dir import project_dir_of
 from savethat._storage import METRICS, Storage
 from savethat.errors import NodeAlreadyRan, NodeDefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import loguru
 
-    from savethat._storage import PathLike
+    from savethat._files import PathLike
 
 ARGS = TypeVar("ARGS")
 T = TypeVar("T")
-ARGS1 = TypeVar("ARGS1")
-ARGS2 = TypeVar("ARGS2")
-T1 = TypeVar("T1")
-T2 = TypeVar("T2")
-PROJECT_FILES = ("savethat.toml", "pyproject.toml", "setup.py", ".git")
-
-_project_dirs: list[Path] = []
-
-
-def set_project_dir(path: PathLike) -> None:
-    """Say where the project's code is, for nodes that are made without a configuration file."""
-    _project_dirs[:] = [Path(path).absolute()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +180,6 @@ def _parameter(cls: type) -> Any:
     return next((found for found in bases if found is not None), None)
 
 
-def project_dir_of(cls: type) -> Path:
-    """The folder of the code that a class belongs to.
-
-    It is the nearest folder above the class's file with a project's files in it; without one, the
-    folder that holds the class's package.
-    """
-    if _project_dirs:
-        return _project_dirs[0]
-    try:
-        file = Path(inspect.getfile(cls)).absolute()
-    except (TypeError, OSError):  # typed into an interpreter
-        return Path.cwd()
-    for folder in file.parents:
-        if any((folder / name).exists() for name in PROJECT_FILES):
-            return folder
-    depth = cls.__module__.count(".") if cls.__module__ != "__main__" else 0
-    return file.parents[min(depth, len(file.parents) - 1)]
-
-
 def create_node(
     node_cls: type[Node[ARGS, T]],
     args: ARGS | Mapping[str, Any] | Sequence[str] | None = None,
@@ -249,36 +218,3 @@ def create_node(
         )
         storage = Storage(config)
     return node_cls(key or key_prefix + node_cls.create_new_key(), made, storage)
-
-
-def join(
-    first: type[Node[ARGS1, T1]],
-    second: type[Node[ARGS2, T2]],
-    operator: Callable[[Node[ARGS1, T1], T1], ARGS2],
-    *,
-    name: str = "JoinNode",
-) -> type[Node[ARGS1, T2]]:
-    """A node that runs one node, and then another with arguments made from the first's results.
-
-    Both runs are kept below the run of the joined node, by the names of their classes.
-
-    Args:
-        first: Takes the joined node's arguments.
-        second: Gives its results.
-        operator: Makes the second's arguments of the first node and its results.
-        name: The name of the joined node.
-    """
-
-    class JoinNode(Node[Any, Any]):
-        @classmethod
-        def get_args_class(cls) -> type[Any]:
-            return first.get_args_class()
-
-        def _run(self) -> Any:
-            before = first(f"{self.key}/{first.__name__}", self.args, self.storage)
-            args = operator(before, before.run())
-            return second(f"{self.key}/{second.__name__}", args, self.storage).run()
-
-    JoinNode.__name__ = JoinNode.__qualname__ = name
-    JoinNode.__module__ = sys._getframe(1).f_globals.get("__name__", __name__)
-    return JoinNode

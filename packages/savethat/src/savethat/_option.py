@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from savethat import _values
+from savethat import _types
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ def options_of(
     """
     found: list[Option] = []
     comments = _comments(cls) if explained else {}
-    for name, tp in _values.field_types(cls).items():
-        field = _values.field_of(cls, name)
-        default = _values.default_of(field) if owner is None else getattr(owner, name)
+    for name, tp in _types.field_types(cls).items():
+        field = _types.field_of(cls, name)
+        default = _types.default_of(field) if owner is None else getattr(owner, name)
         required = default is dataclasses.MISSING
-        if _values.is_nested(inner := _values.optional(tp)):
+        if _types.is_nested(inner := _types.optional(tp)):
             inner_owner = None if required else default
             found += options_of(inner, f"{prefix}{name}.", inner_owner, explained=explained)
             continue

@@ -20,9 +20,10 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
-from savethat import _values
+from savethat import _types, _values
 from savethat._config_file import read_config
 from savethat._option import Option, options_of
+from savethat._plain import to_data
 from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
@@ -75,7 +76,7 @@ def _add_options(parser: argparse.ArgumentParser, cls: type, *, explained: bool)
             off_facts: dict[str, Any] = {"action": "store_const", "const": "false"}
             off_facts |= {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
             add(*off, dest=option.name, **off_facts)
-    if CONFIG not in _values.field_types(cls):
+    if CONFIG not in _types.field_types(cls):
         text = "(a TOML, YAML or JSON file) the arguments; the command line comes first"
         add("--config", metavar="FILE", default=argparse.SUPPRESS, help=text)
 
@@ -93,7 +94,7 @@ def _take(cls: type, argv: list[str], prog: str | None) -> dict[str, Any]:
 
 def _off_flags(option: Option, options: list[Option]) -> list[str]:
     """``--no-flag`` and ``--no_flag`` of a bool, unless another option is called so."""
-    if _values.optional(option.type) is not bool:
+    if _types.optional(option.type) is not bool:
         return []
     taken = {flag for other in options for flag in other.flags}
     flags = dict.fromkeys((_off(option), f"--no_{option.name}"))
@@ -102,7 +103,7 @@ def _off_flags(option: Option, options: list[Option]) -> list[str]:
 
 def _facts(option: Option) -> dict[str, Any]:
     """What ``add_argument`` needs to know. The words are made into values later."""
-    tp = _values.optional(option.type)
+    tp = _types.optional(option.type)
     origin, arms = get_origin(tp) or tp, get_args(tp)
     facts: dict[str, Any] = {
         "dest": option.name,
@@ -115,7 +116,7 @@ def _facts(option: Option) -> dict[str, Any]:
     }
     if tp is bool:
         facts |= {"nargs": "?", "const": _BARE, "metavar": "BOOL"}
-    elif origin in _values.SEQUENCES or origin in _values.MAPPINGS:
+    elif origin in _types.SEQUENCES or origin in _types.MAPPINGS:
         fixed = origin is tuple and arms and arms[-1] is not ... and tp is option.type
         facts["nargs"] = len(arms) if fixed else "*"
         if fixed:
@@ -129,11 +130,11 @@ def _metavar(tp: Any) -> str:
         return f"{{{','.join(map(str, arms))}}}"
     if isinstance(tp, type) and issubclass(tp, enum.Enum):
         return f"{{{','.join(tp.__members__)}}}"
-    if origin in _values.MAPPINGS:
+    if origin in _types.MAPPINGS:
         return "KEY=VALUE"
     if origin is Secret:
         return "SECRET"
-    if origin in _values.SEQUENCES and arms:
+    if origin in _types.SEQUENCES and arms:
         return _metavar(arms[0])
     return str(getattr(tp, "__name__", "value")).upper()
 
@@ -147,7 +148,7 @@ def _help(option: Option) -> str:
 
 
 def _shown(default: object) -> str:
-    return str(default if isinstance(default, Secret) else _values.to_data(default))
+    return str(default if isinstance(default, Secret) else to_data(default))
 
 
 def _off(option: Option) -> str:
@@ -171,7 +172,7 @@ def parse_argv(
     from savethat._args import make_args
 
     given = _take(cls, list(argv), prog)
-    if CONFIG not in _values.field_types(cls) and CONFIG in given:
+    if CONFIG not in _types.field_types(cls) and CONFIG in given:
         config = Path(str(given.pop(CONFIG)))
     try:
         data: dict[str, Any] = {} if config is None else read_config(config)

@@ -6,7 +6,6 @@ import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from savethat._state import RESULTS
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
@@ -84,11 +83,3 @@ def download_folder(remote: expcore.Storage, prefix: str, folder: Path) -> bool:
 
     sync_down(remote, prefix, folder)
     return True
-
-
-def remove_folder(remote: expcore.Storage, prefix: str) -> None:
-    """Remove a key, and everything below it; its results first, so that no part seems whole."""
-    keys = [entry.key for entry in remote.list(f"{prefix}/")]
-    results = f"{prefix}/{RESULTS}"
-    for key in [*sorted(keys, key=lambda key: key != results), prefix]:
-        remote.delete(key)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
+from savethat._pending import mark, pending, unmark
 from savethat._remote import impatient, upload_folder
 from savethat._state import RESULTS, STATE, RunState, decode_state, read_state
 from savethat.errors import NotSyncedWarning
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     import expcore
-    from savethat._storage import Storage
+    from savethat._files import Files
 
-PENDING = ".savethat/pending"
 PENDING_LIMIT_S = 60
 SETTLED_S = 5
 """A file that was written longer ago than this is uploaded while the run goes on."""
@@ -38,7 +38,7 @@ AGAIN_S = 240
 arrive before another machine holds the run for lost."""
 
 
-def claim(storage: Storage, key: str, state: RunState) -> str:
+def claim(storage: Files, key: str, state: RunState) -> str:
     """Claim ``key``, or the first free name of ``key-2``, ``key-3``, …, for a run.
 
     Making a folder succeeds for one process only, and so does writing a new remote key; so no two
@@ -59,12 +59,12 @@ def claim(storage: Storage, key: str, state: RunState) -> str:
             folder.rmdir()
             continue
         if state.pending_sync:
-            _mark(storage, name)
+            mark(storage, name)
         state.write(folder)
         return name
 
 
-def _claim_remotely(storage: Storage, key: str, state: RunState) -> bool:
+def _claim_remotely(storage: Files, key: str, state: RunState) -> bool:
     """Whether the key is this run's; yes, for now, where the remote cannot be asked."""
     from expcore import KeyExists
 
@@ -88,7 +88,7 @@ def _owner(remote: expcore.Storage | None, key: str) -> str | None:
         return None
 
 
-def announce(storage: Storage, key: str) -> None:
+def announce(storage: Files, key: str) -> None:
     """Upload what there is of a queued run, if the remote can be reached."""
     try:
         if storage.remote is not None:
@@ -100,7 +100,7 @@ def announce(storage: Storage, key: str) -> None:
 class Sync:
     """The uploads of one run."""
 
-    def __init__(self, storage: Storage, key: str, state: RunState) -> None:
+    def __init__(self, storage: Files, key: str, state: RunState) -> None:
         self.storage, self.key, self.id = storage, key, state.id
         self._owned = False
         self._sent: dict[str, tuple[tuple[int, int], float]] = {}
@@ -164,7 +164,7 @@ class Sync:
         return key
 
 
-def push(storage: Storage, key: str, state: RunState | None = None) -> str:
+def push(storage: Files, key: str, state: RunState | None = None) -> str:
     """Upload all of a run, and mark it as synced.
 
     Returns:
@@ -183,7 +183,7 @@ def push(storage: Storage, key: str, state: RunState | None = None) -> str:
         for file in list(folder.iterdir()):
             os.replace(file, storage / new / file.name)  # noqa: PTH105
         folder.rmdir()
-        _unmark(storage, key)
+        unmark(storage, key)
         return push(storage, new, state)
     remote.write(f"{key}/{STATE}", state.encode())
     upload_folder(folder, remote, key, include=lambda name: name not in (RESULTS, STATE))
@@ -191,28 +191,11 @@ def push(storage: Storage, key: str, state: RunState | None = None) -> str:
     synced = replace(state, pending_sync=False)
     remote.write(f"{key}/{STATE}", synced.encode())
     synced.write(folder)
-    _unmark(storage, key)
+    unmark(storage, key)
     return key
 
 
-def pending(storage: Storage) -> list[str]:
-    """The keys of the runs that are over, and that the remote does not have all of."""
-    try:
-        names = sorted(os.listdir(storage / PENDING))  # noqa: PTH208 # names only
-    except FileNotFoundError:
-        return []
-    found: list[str] = []
-    for name in names:
-        key = name.replace("%2F", "/")
-        state = read_state(storage / key)
-        if state is None:
-            _unmark(storage, key)  # it was removed
-        elif not state.goes_on:
-            found.append(key)
-    return found
-
-
-def push_pending(storage: Storage, *, limit_s: float = float("inf")) -> list[str]:
+def push_pending(storage: Files, *, limit_s: float = float("inf")) -> list[str]:
     """Upload the runs that are pending; the keys under which they are.
 
     Args:
@@ -231,16 +214,6 @@ def push_pending(storage: Storage, *, limit_s: float = float("inf")) -> list[str
     return done
 
 
-def _mark(storage: Storage, key: str) -> None:
-    folder = storage / PENDING
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / key.replace("/", "%2F")).touch()
-
-
-def _unmark(storage: Storage, key: str) -> None:
-    (storage / PENDING / key.replace("/", "%2F")).unlink(missing_ok=True)
-
-
 def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
     """Name, size and time (ns) of each file below a folder; no links, nothing half-written."""
     found: list[tuple[str, tuple[int, int]]] = []
@@ -255,6 +228,6 @@ def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
     return sorted(found)
 
 
-def _warn(key: str, storage: Storage, error: BaseException) -> None:
+def _warn(key: str, storage: Files, error: BaseException) -> None:
     text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
     warnings.warn(text, NotSyncedWarning, stacklevel=3)

@@ -1,4 +1,4 @@
-"""Values of argument types: from a word on the command line, from JSON, and back to JSON.
+"""Values of argument types: from a word on the command line, and from JSON.
 
 Types: str, int, float, bool, None, ``Optional``, unions, ``Literal``, enums (by name or value),
 ``list``, ``set``, ``frozenset``, ``tuple``, ``dict``, ``Path``, dataclasses, and every class whose
@@ -8,11 +8,9 @@ constructor takes one string.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import enum
 import json
 import types
-from pathlib import Path, PurePath
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -21,51 +19,17 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
+from savethat import _types
 from savethat._secret import Secret, lost_secret
 
 if TYPE_CHECKING:
+    import dataclasses
     from collections.abc import Callable
 
-SEQUENCES: dict[Any, type] = {
-    list: list,
-    set: set,
-    frozenset: frozenset,
-    tuple: tuple,
-    collections.abc.Sequence: tuple,
-    collections.abc.Iterable: tuple,
-    collections.abc.Set: frozenset,
-}
-MAPPINGS: dict[Any, type] = {dict: dict, collections.abc.Mapping: dict}
 CLASS_NAMES = ("__module__", "__qualname__")  # of an args.json
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-
-
-def field_types(cls: type) -> dict[str, Any]:
-    """The types of a dataclass's arguments, by name, in order."""
-    hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
-
-
-def field_of(cls: type, name: str) -> dataclasses.Field[Any]:
-    """A field of a dataclass, by its name."""
-    return next(field for field in dataclasses.fields(cls) if field.name == name)
-
-
-def is_nested(tp: Any) -> bool:
-    """Whether the type is a dataclass: its arguments are options of their own."""
-    return isinstance(tp, type) and dataclasses.is_dataclass(tp)
-
-
-def optional(tp: Any) -> Any:
-    """``X`` for ``Optional[X]``, else the type itself."""
-    if get_origin(tp) in (Union, types.UnionType):
-        rest = [arm for arm in get_args(tp) if arm is not type(None)]
-        if len(rest) == 1:
-            return rest[0]
-    return tp
 
 
 def parse_word(tp: Any, word: str) -> Any:
@@ -96,7 +60,7 @@ def parse_word(tp: Any, word: str) -> Any:
     if isinstance(tp, type) and issubclass(tp, enum.Enum):
         values = {str(member.value): member for member in tp}
         return _choose(word, values | dict(tp.__members__), list(tp.__members__))
-    if is_nested(tp):
+    if _types.is_nested(tp):
         return build(tp, json.loads(word))
     if (origin or tp) is Secret:
         return _secret(parse_word, get_args(tp), word)
@@ -124,11 +88,11 @@ def parse_words(tp: Any, words: list[str]) -> Any:
     Raises:
         ValueError: The words stand for no such value.
     """
-    inner = optional(tp)
+    inner = _types.optional(tp)
     origin, arms = get_origin(inner) or inner, get_args(inner)
-    if origin in MAPPINGS:
+    if origin in _types.MAPPINGS:
         return _parse_items(arms or (str, str), words)
-    if origin not in SEQUENCES:
+    if origin not in _types.SEQUENCES:
         return parse_word(tp, words[0])
     if inner is not tp and words == ["None"]:
         return None
@@ -136,7 +100,7 @@ def parse_words(tp: Any, words: list[str]) -> Any:
         if len(words) != len(arms):
             raise ValueError(f"{len(arms)} values are needed, not {len(words)}")
         return tuple(parse_word(arm, word) for arm, word in zip(arms, words, strict=True))
-    return SEQUENCES[origin](parse_word(arms[0] if arms else str, word) for word in words)
+    return _types.SEQUENCES[origin](parse_word(arms[0] if arms else str, word) for word in words)
 
 
 def _parse_items(arms: tuple[Any, ...], words: list[str]) -> dict[Any, Any]:
@@ -180,11 +144,11 @@ def from_data(tp: Any, data: Any) -> Any:
     if origin is Literal:
         found = [value for value in arms if type(value) is type(data) and value == data]
         return found[0] if found else _choose(str(data), {str(value): value for value in arms})
-    if origin in SEQUENCES:
-        return _sequence(SEQUENCES[origin], arms, data)
-    if origin in MAPPINGS:
+    if origin in _types.SEQUENCES:
+        return _sequence(_types.SEQUENCES[origin], arms, data)
+    if origin in _types.MAPPINGS:
         return _mapping(arms, data)
-    if is_nested(tp):
+    if _types.is_nested(tp):
         return data if isinstance(data, tp) else build(tp, data)
     if origin is Secret:
         return data if isinstance(data, Secret) else _secret(from_data, arms, data)
@@ -252,17 +216,19 @@ def build(cls: type, data: Any) -> Any:
     if not isinstance(data, collections.abc.Mapping):
         raise ValueError(f"{data!r} is not a mapping of the arguments of {cls.__name__}")  # noqa: TRY004
     given = {key: value for key, value in data.items() if key not in CLASS_NAMES}
-    hints = field_types(cls)
+    hints = _types.field_types(cls)
     if unknown := [str(key) for key in given if key not in hints]:
         raise ValueError(
             f"{cls.__name__} has no argument {', '.join(unknown)}; it has {', '.join(hints)}"
         )
-    if missing := [name for name in required(cls) if name not in given]:
+    if missing := [name for name in _types.required(cls) if name not in given]:
         raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
     values: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            values[name] = from_data(hints[name], _with_defaults(field_of(cls, name), value))
+            values[name] = from_data(
+                hints[name], _with_defaults(_types.field_of(cls, name), value)
+            )
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name}: {error}") from error
     return cls(**values)
@@ -270,50 +236,7 @@ def build(cls: type, data: Any) -> Any:
 
 def _with_defaults(field: dataclasses.Field[Any], data: Any) -> Any:
     """Part of a nested dataclass is completed from the field's default, not from the class's."""
-    owner = default_of(field)
-    if not isinstance(data, collections.abc.Mapping) or not is_nested(type(owner)):
+    owner = _types.default_of(field)
+    if not isinstance(data, collections.abc.Mapping) or not _types.is_nested(type(owner)):
         return data
-    return {name: getattr(owner, name) for name in field_types(type(owner))} | dict(data)
-
-
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """The default of a field; ``dataclasses.MISSING`` where there is none."""
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
-
-
-def required(cls: type) -> list[str]:
-    """The arguments of a dataclass that have no default."""
-    return [
-        field.name
-        for field in dataclasses.fields(cls)
-        if field.init
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-
-
-def to_data(value: Any) -> Any:
-    """Plain data for JSON, from which :func:`from_data` makes the value again."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: to_data(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.init
-        }
-    if isinstance(value, enum.Enum):
-        return value.name
-    if isinstance(value, Secret):
-        return None
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, PurePath):
-        return value.as_posix() if isinstance(value, Path) else str(value)
-    if isinstance(value, collections.abc.Mapping):
-        return {str(to_data(k)): to_data(v) for k, v in value.items()}
-    if isinstance(value, collections.abc.Set):
-        return sorted((to_data(item) for item in value), key=str)
-    if isinstance(value, collections.abc.Sequence) and not isinstance(value, bytes | bytearray):
-        return [to_data(item) for item in value]
-    return str(value)
+    return {name: getattr(owner, name) for name in _types.field_types(type(owner))} | dict(data)

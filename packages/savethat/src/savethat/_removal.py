@@ -1,0 +1,34 @@
+"""Remove a run so that, cut short at any instant, it leaves nothing that seems whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from savethat._state import RESULTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import expcore
+
+
+def remove_local(path: Path) -> None:
+    """Remove a file, or a folder and everything below it."""
+    if path.is_dir() and not path.is_symlink():
+        from shutil import rmtree
+
+        # Renamed first: a removal that is cut short leaves no half run to be found.
+        hidden = path.with_name(f".removed-{path.name}")
+        rmtree(hidden, ignore_errors=True)
+        path.rename(hidden)
+        rmtree(hidden)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_remote(remote: expcore.Storage, prefix: str) -> None:
+    """Remove a key, and everything below it; its results first, so that no part seems whole."""
+    keys = [entry.key for entry in remote.list(f"{prefix}/")]
+    results = f"{prefix}/{RESULTS}"
+    for key in [*sorted(keys, key=lambda key: key != results), prefix]:
+        remote.delete(key)
