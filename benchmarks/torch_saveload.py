@@ -1,25 +1,33 @@
-"""Saving and loading models beside torch.save, safetensors and HF's mixin, in one run.
+"""Saving and loading models beside torch, safetensors, Hugging Face's mixin and the original.
 
-python benchmarks/torch_saveload.py [--megabytes 1000] [--rounds 5] [--folder DIR] [--write]
+python benchmarks/torch_saveload.py [--megabytes 1000] [--rounds 5] [--folder DIR] [--peers DIR]
+                                    [--write]
 
 Peers take turns, so that all meet the same machine; everything saved is fsynced; a cold page cache
-is one from which the file was dropped (``posix_fadvise``). Shown is the median, and how many times
-as fast as each peer this package is. Peers that are not installed are left out.
+is one from which the file was dropped (``posix_fadvise``). Shown is the median. Loading goes on to
+the first forward; peak memory is that of a process of its own, above what it takes once torch and
+the peers are imported. Peers that are not installed are left out; ``--peers`` is a folder to find
+them in: ``pip install --target DIR huggingface_hub beartype`` and, as it asks for much that is not
+used here, ``pip install --target DIR --no-deps pytorch-custom-utils``.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.remove(str(Path(__file__).parent))  # where this file hides the package of its name
+if "--peers" in sys.argv:
+    sys.path.append(sys.argv[sys.argv.index("--peers") + 1])
 
 import torch
 from torch import nn
@@ -32,11 +40,16 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results" / "torch_saveload.md"
 WIDTH = 2048
+SMALL = 64
+OURS, UNVERIFIED = "torch_saveload", "torch_saveload, verify=False"
+TORCH, SAFE = "torch, construct + load + assign", "safetensors"
+HUB, ORIGINAL = "PyTorchModelHubMixin", "original save_load"
 
 
-@save_load()
 class Big(nn.Module):
     """A few large matrices."""
+
+    width = WIDTH
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -48,18 +61,98 @@ class Big(nn.Module):
         return x
 
 
-@save_load()
-class Many(nn.Module):
+class Many(Big):
     """Thousands of small tensors."""
 
-    def __init__(self, layers: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.LayerNorm(64) for _ in range(layers))
+    width = SMALL
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # noqa: D102
-        for layer in self.layers:
-            x = layer(x)
-        return x
+    def __init__(self, layers: int) -> None:
+        nn.Module.__init__(self)
+        self.layers = nn.ModuleList(nn.LayerNorm(SMALL) for _ in range(layers))
+
+
+class Way:
+    """One way to save and load."""
+
+    def __init__(
+        self, file: str, save: Callable[[Any, Path], object], load: Callable[[Path], nn.Module]
+    ) -> None:
+        self.file, self.save, self.load = file, save, load
+
+
+def ways(
+    body: type[Big], layers: int, *, built: int | None = None
+) -> dict[str, tuple[nn.Module, Way]]:
+    """Return a model and the way it is saved and loaded, for each peer that is installed.
+
+    Args:
+        body: What the model is.
+        layers: Layers of the models in the files.
+        built: Layers of the models that are returned, where other than that.
+    """
+
+    @save_load()
+    class Ours(body):  # type: ignore[misc, valid-type]
+        pass
+
+    def torch_load(path: Path) -> nn.Module:
+        model = body(layers)
+        model.load_state_dict(torch.load(path, weights_only=True), assign=True)
+        return model
+
+    built = layers if built is None else built
+    ours, plain = Ours(built), body(built)
+    found = {
+        OURS: (ours, Way("ours.pth", lambda m, p: m.save(p), Ours.load)),
+        UNVERIFIED: (ours, Way("ours.pth", None, lambda p: Ours.load(p, verify=False))),
+        TORCH: (plain, Way("torch.pth", lambda m, p: torch.save(m.state_dict(), p), torch_load)),
+    }
+    if importlib.util.find_spec("safetensors"):
+        from safetensors.torch import load_model, save_model
+
+        def safe_load(path: Path) -> nn.Module:
+            model = body(layers)
+            load_model(model, path)
+            return model
+
+        found[SAFE] = plain, Way("m.safetensors", lambda m, p: save_model(m, str(p)), safe_load)
+    if importlib.util.find_spec("huggingface_hub"):
+        from huggingface_hub import PyTorchModelHubMixin
+
+        class Hub(body, PyTorchModelHubMixin):  # type: ignore[misc, valid-type]
+            pass
+
+        found[HUB] = (
+            Hub(built),
+            Way(
+                "hub/model.safetensors",
+                lambda m, p: m.save_pretrained(p.parent),
+                lambda p: Hub.from_pretrained(p.parent),
+            ),
+        )
+    if original := original_decorator():
+
+        @original()
+        class Original(body):  # type: ignore[misc, valid-type]
+            pass
+
+        found[ORIGINAL] = (
+            Original(built),
+            Way("original.pt", lambda m, p: m.save(p), Original.init_and_load),
+        )
+    return found
+
+
+def original_decorator() -> Any:
+    """Return the original decorator from its own file: its package imports much else."""
+    for folder in sys.path:
+        file = Path(folder, "pytorch_custom_utils", "save_load.py")
+        if file.exists():
+            spec = importlib.util.spec_from_file_location("original_save_load", file)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module.save_load
+    return None
 
 
 def sync(path: Path) -> None:
@@ -73,22 +166,16 @@ def drop(path: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def torch_save(model: nn.Module, path: Path) -> None:
-    torch.save(model.state_dict(), path)
-    sync(path)
-
-
-def torch_load(cls: type[nn.Module], layers: int, path: Path) -> nn.Module:
-    model = cls(layers)
-    model.load_state_dict(torch.load(path, mmap=True, weights_only=True), assign=True)
-    return model
-
-
-def race(entries: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def race(
+    entries: dict[str, Callable[[], object]],
+    rounds: int,
+    before: Callable[[str], object] = lambda _: None,
+) -> dict[str, float]:
     """Return the median seconds of each, in turns; the first round only warms up."""
     times: dict[str, list[float]] = {name: [] for name in entries}
     for turn in range(rounds + 1):
         for name, function in entries.items():
+            before(name)
             start = time.perf_counter()
             function()
             if turn:
@@ -96,56 +183,118 @@ def race(entries: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def rows(title: str, found: dict[str, float]) -> list[str]:
-    ours = found["torch_saveload"]
-    return [
-        f"| {title} | {name} | {seconds * 1000:.1f} ms | {seconds / ours:.2f} |"
-        for name, seconds in found.items()
-    ]
+def peak(name: str, body: type[Big], layers: int, folder: Path) -> float:
+    """Return the megabytes that loading and one forward take at most, in a fresh process."""
+    command = [sys.executable, __file__, "--peak", name, body.__name__, str(layers), str(folder)]
+    if "--peers" in sys.argv:
+        command += sys.argv[sys.argv.index("--peers") :][:2]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.splitlines()[-1])
 
 
-def measure(cls: type[nn.Module], layers: int, folder: Path, rounds: int, what: str) -> list[str]:
-    """Save and load one model in every way there is."""
-    model = cls(layers)
-    size = sum(tensor.nbytes for tensor in model.state_dict().values()) / 1e6
-    ours, theirs, safe = (folder / name for name in ("ours.pth", "torch.pth", "safe.safetensors"))
-    x = torch.ones(1, WIDTH if cls is Big else 64)
-    saves: dict[str, Callable[[], object]] = {
-        "torch_saveload": lambda: model.save(ours),
-        "torch.save": lambda: torch_save(model, theirs),
-    }
-    loads: dict[str, tuple[Path, Callable[[], nn.Module]]] = {
-        "torch_saveload": (ours, lambda: cls.load(ours)),
-        "torch_saveload, verify=False": (ours, lambda: cls.load(ours, verify=False)),
-        "torch.load(mmap), assign": (theirs, lambda: torch_load(cls, layers, theirs)),
-    }
-    try:
-        from safetensors.torch import load_model, save_model
-    except ImportError:
-        pass
-    else:
-
-        def safe_save() -> None:
-            save_model(model, str(safe))
-            sync(safe)
-
-        def safe_load() -> nn.Module:
-            fresh = cls(layers)
-            load_model(fresh, safe)
-            return fresh
-
-        saves["safetensors"] = safe_save
-        loads["safetensors load_model"] = safe, safe_load
-    lines = rows(f"save {what} ({size:.0f} MB)", race(saves, rounds))
+def print_peak(name: str, body: type[Big], layers: int, folder: Path) -> None:
+    _, way = ways(body, layers, built=1)[name]
+    before = resident("VmRSS")
     with torch.no_grad():
-        warm = {name: lambda load=load: load()(x) for name, (_, load) in loads.items()}
-        lines += rows(f"load {what}, warm, to the first forward", race(warm, rounds))
-        cold = {
-            name: lambda path=path, load=load: (drop(path), load()(x))
-            for name, (path, load) in loads.items()
-        }
-        lines += rows(f"load {what}, cold, to the first forward", race(cold, rounds))
-    return lines
+        way.load(folder / way.file)(torch.ones(1, body.width))
+    print((resident("VmHWM") - before) / 1000)
+
+
+def resident(field: str) -> int:
+    """Return a field of this process in kB."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
+
+
+def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str, Any]:
+    """Return the seconds of each peer for each thing that is measured, and the peak MB."""
+    found = ways(body, layers)
+    files = {name: folder / way.file for name, (_, way) in found.items()}
+    (folder / "hub").mkdir(exist_ok=True)
+    x = torch.ones(1, body.width)
+
+    def saving(name: str) -> Callable[[], object]:
+        model, way = found[name]
+
+        def save() -> None:
+            way.save(model, files[name])
+            if name != OURS:  # which did so itself
+                sync(files[name])
+
+        return save
+
+    result: dict[str, Any] = {}
+    result["save"] = race({n: saving(n) for n, (_, w) in found.items() if w.save}, rounds)
+    loading = {
+        name: lambda way=way, name=name: way.load(files[name])(x)
+        for name, (_, way) in found.items()
+    }
+    with torch.no_grad():
+        result["warm"] = race(loading, rounds)
+        result["cold"] = race(loading, rounds, lambda name: drop(files[name]))
+        only = {n: lambda n=n: found[n][1].load(files[n]) for n in (OURS, UNVERIFIED, TORCH)}
+        result["load only"] = race(only, rounds)
+    if Path("/proc/self/status").exists() and body is Big:
+        result["peak"] = {name: peak(name, body, layers, folder) for name in found}
+    return result
+
+
+def tables(title: str, found: dict[str, Any]) -> list[str]:
+    columns = {
+        "save": "save",
+        "warm": "load + forward, warm",
+        "cold": "load + forward, cold",
+        "load only": "load alone, warm",
+        "peak": "peak memory",
+    }
+    kept = [key for key in columns if key in found]
+    lines = [f"## {title}", "", f"| | {' | '.join(columns[key] for key in kept)} |"]
+    lines.append("|---|" + "--:|" * len(kept))
+    for name in found["warm"]:
+        cells = [
+            ""
+            if (value := found[key].get(name)) is None
+            else f"{value:.0f} MB"
+            if key == "peak"
+            else f"{value * 1000:.1f} ms"
+            for key in kept
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[str]:
+    """Return a row for each goal: peers' time by ours, so more is better where it says so."""
+    rows: list[tuple[str, str, float | None, bool]] = []
+
+    def faster(what: str, goal: float, found: dict[str, float], peer: str, us: str = OURS) -> None:
+        if peer in found:
+            ratio = found[peer] / found[us]
+            rows.append((what, f">= {goal}x", ratio, ratio >= goal))
+
+    def within(what: str, goal: float, value: float) -> None:
+        rows.append((what, f"<= {goal}x", value, value <= goal))
+
+    faster("save 1 GB, by torch.save", 2.9, big["save"], TORCH)
+    faster("save 1 GB, by safetensors", 0.95, big["save"], SAFE)
+    faster("save 3,000 small tensors, by torch.save", 2, many["save"], TORCH)
+    faster("1 GB to its first forward, warm, by construct + load + assign", 72, big["warm"], TORCH)
+    faster("the same, verify=False", 72, big["warm"], TORCH, UNVERIFIED)
+    faster("the same, without the forward", 72, big["load only"], TORCH, UNVERIFIED)
+    faster("1 GB to its first forward, cold, by safetensors' load_model", 2.5, big["cold"], SAFE)
+    faster("1 GB to its first forward, cold, by HF's from_pretrained", 2.5, big["cold"], HUB)
+    verified = big["cold"][OURS] / big["cold"][UNVERIFIED]
+    within("verify on, by without it, cold", 1.3, verified)
+    faster("load 1,500 LayerNorms, by construct + load + assign", 5, many["warm"], TORCH)
+    faster("load 1,500 LayerNorms, by safetensors", 4, many["warm"], SAFE)
+    if "peak" in big:
+        within("peak memory, by the model", 1.1, big["peak"][OURS] / megabytes)
+    lines = ["## Goals", "", "| goal | wanted | reached | |", "|---|--:|--:|---|"]
+    lines += [
+        f"| {what} | {goal} | {value:.2f}x | {'met' if met else 'missed'} |"
+        for what, goal, value, met in rows
+    ]
+    return [*lines, ""]
 
 
 def main() -> None:
@@ -153,21 +302,38 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the large model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=None, help="where the files go")
+    parser.add_argument("--peers", type=Path, default=None, help="where else to find peers")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    parser.add_argument("--peak", nargs=4, default=None, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.peak:
+        name, body, layers, folder = args.peak
+        print_peak(name, {"Big": Big, "Many": Many}[body], int(layers), Path(folder))
+        return
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
-        layers = max(1, args.megabytes * 1_000_000 // (4 * WIDTH * (WIDTH + 1)))
-        lines = measure(Big, layers, folder, args.rounds, "large tensors")
-        lines += measure(Many, 1500, folder, args.rounds, "3,000 small tensors")
+        size = 4 * WIDTH * (WIDTH + 1) / 1e6
+        layers = max(1, int(args.megabytes / size))
+        many = measure(Many, 1500, folder, args.rounds)
+        big = measure(Big, layers, folder, args.rounds)
+    load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     head = [
-        f"torch_saveload {torch_saveload.__version__}, torch {torch.__version__}, "
-        f"{platform.system()}, {os.cpu_count()} CPUs, median of {args.rounds} rounds in turns.",
+        "# torch_saveload beside its peers",
         "",
-        "| what | who | time | times ours |",
-        "|---|---|---:|---:|",
+        f"torch_saveload {torch_saveload.__version__}, torch {torch.__version__}, Python "
+        f"{platform.python_version()}, {platform.system()}, {os.cpu_count()} CPUs; median of "
+        f"{args.rounds} rounds in turns, all files fsynced{load}. Peak memory is that of a fresh "
+        "process above its start, pages of mapped files among it.",
+        "",
     ]
-    text = "\n".join([*head, *lines]) + "\n"
+    text = "\n".join(
+        [
+            *head,
+            *goals(big, many, layers * size),
+            *tables(f"{layers * size:.0f} MB in {2 * layers} tensors", big),
+            *tables("3,000 tensors of 64 numbers (1,500 LayerNorms)", many),
+        ]
+    )
     print(text)
     if args.write:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -1,0 +1,116 @@
+"""Models go to B2 and S3 and come back, as one file and as a set."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import torch
+from torch import nn
+
+from torch_saveload import CorruptError, SaveLoad, save_load
+
+pytestmark = [
+    # botocore, moto and aiohttp about themselves
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@save_load(version="1.0")
+class Net(nn.Module, SaveLoad):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+
+
+def load_server() -> Any:
+    if "b2_server" not in sys.modules:
+        path = Path(__file__).with_name("b2_server.py")
+        spec = importlib.util.spec_from_file_location("b2_server", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules["b2_server"]
+
+
+@pytest.fixture
+def b2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    pytest.importorskip("b2sdk")
+    with load_server().B2Server() as server:
+        monkeypatch.setenv("B2_APPLICATION_KEY_ID", server.key_id)
+        monkeypatch.setenv("B2_APPLICATION_KEY", server.key)
+        monkeypatch.setenv("B2_REALM", server.url)
+        yield "b2://bucket/models"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    moto = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    bucket = f"bucket-{uuid4().hex[:12]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
+    yield f"s3://{bucket}/models"
+    server.stop()
+
+
+@pytest.fixture(params=["b2", "s3"])
+def folder(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def equal(left: nn.Module, right: nn.Module) -> bool:
+    there = right.state_dict()
+    return all(torch.equal(tensor, there[name]) for name, tensor in left.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("net.pth", None), ("net.safetensors", None), ("net.safetensors", 300)]
+)
+def test_a_model_goes_to_a_bucket_and_comes_back(
+    folder: str, name: str, limit: int | None
+) -> None:
+    url, model = f"{folder}/{name}", Net(8)
+    model.save(url, max_shard_size=limit)
+
+    assert equal(Net.load(url), model)
+    with pytest.raises(FileExistsError):
+        Net(8).save(url, overwrite=False)
+    assert equal(Net.load(url), model)
+    other = Net(8)
+    other.save(url)
+    assert equal(Net.load(url), other)
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        Net.load(f"{folder}/gone-{name}")
+
+
+def test_a_bucket_that_returns_other_bits_is_noticed(b2: str) -> None:
+    from expcore import open_storage
+
+    model = Net(8)
+    model.save(f"{b2}/net.pth")
+    storage = open_storage(b2)
+    data = bytearray(storage.read("net.pth"))
+    weight = bytes(model.second.weight.detach().flatten().view(torch.uint8).tolist())
+    data[data.index(weight)] ^= 1
+    storage.write("net.pth", data)
+
+    with pytest.raises(CorruptError):
+        Net.load(f"{b2}/net.pth")
