@@ -18,6 +18,7 @@ import pytest
 
 import savethat
 from savethat import _scheduler
+from savethat._config import Config
 from savethat._signals import Terminated, end_signals
 from savethat._state import RunState, read_state
 
@@ -125,6 +126,31 @@ def test_a_submitted_node_is_queued_before_it_runs(
     assert (run["run_key"], run["run_state"], run["seconds"]) == (node.key, "failed", 0)
     with pytest.raises(savethat.NodeAlreadyRan):
         savethat.submit(node)
+
+
+def test_a_queued_run_is_seen_on_other_machines(
+    importable: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit")
+    importable("sleeping.py", SLEEPS)
+    import sleeping  # type: ignore[import-not-found]
+
+    remote = tmp_path / "remote"
+    here, there = (
+        savethat.Storage(savethat_config(tmp_path / name, remote)) for name in ("here", "there")
+    )
+    monkeypatch.setattr(submitit.AutoExecutor, "submit", lambda *_: None)
+    node = savethat.create_node(sleeping.Sleeps, {"seconds": 3}, storage=here)
+
+    savethat.submit(node, cluster="local")
+
+    (run,) = there.find_runs()
+    assert (run["run_key"], run["run_state"], run["seconds"]) == (node.key, "queued", 3)
+
+
+def savethat_config(folder: Path, remote: Path) -> Config:
+    remote.mkdir(exist_ok=True)
+    return Config(local_path=folder, remote=str(remote))
 
 
 def test_a_secret_is_not_put_into_the_queue(

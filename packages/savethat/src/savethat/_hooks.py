@@ -27,7 +27,8 @@ def run_end(run: RunContext, status: str) -> None:
 
     Args:
         run: The run.
-        status: ``"completed"``, ``"failed"`` or ``"interrupted"``.
+        status: ``"completed"``, ``"failed"``, ``"interrupted"`` or ``"preempted"``; a preempted
+            run may start again, in the same folder.
     """
 
 

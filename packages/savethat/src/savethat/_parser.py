@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from savethat import _types, _values
 from savethat._config_file import read_config
-from savethat._option import Option, options_of
+from savethat._node_options import Option, options_of
 from savethat._plain import to_data
 from savethat._secret import Secret
 from savethat.errors import ArgumentsError
