@@ -8,15 +8,19 @@ In a work tree git itself is asked, so that the answer is that of ``git ls-files
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Protocol, cast
 
 from codesave._git import run_git
 
 if TYPE_CHECKING:
-    import re
     from pathlib import Path
 
     from pathspec import GitIgnoreSpec, RegexPattern
+
+
+_FOLDERS_BELOW = re.compile(r"(/\*\*)+/[ ]*$")
+"""``a/**/`` names all folders below ``a``; pathspec takes it for ``a/``."""
 
 
 class Ignore(Protocol):
@@ -60,6 +64,7 @@ class PatternIgnore:
             except OSError:
                 continue
             base = relative + "/" if relative else ""
+            lines = [_FOLDERS_BELOW.sub("/**/*/", line) for line in lines]
             self._specs.append((base, GitIgnoreSpec.from_lines(lines)))
 
     def ignores(self, relative: str, *, is_folder: bool) -> bool:
