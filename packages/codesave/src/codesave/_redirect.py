@@ -153,7 +153,8 @@ def _served_world(frame: FrameType | None, name: object) -> World | None:
         if world is not None:
             top = name.partition(".")[0] if isinstance(name, str) else ""
             return world if top and world.owns(top) and not is_installed(top) else None
-        if not is_installed_file(frame.f_code.co_filename):
+        ours = "__codesave_redirect__" in frame.f_globals
+        if not ours and not is_installed_file(frame.f_code.co_filename):
             return None
         frame = frame.f_back
     return None
@@ -185,6 +186,12 @@ def _wrap_pickle() -> None:
 
     from codesave import _pickles
 
+    # Libraries have classes of their own derived from these, torch.load and joblib.load too.
+    find = {"find_class": _finding(pickle.Unpickler.find_class), "__module__": "pickle"}
+
+    module: Any = pickle
+    module.Unpickler = type("Unpickler", (pickle.Unpickler,), find)
+    module._Unpickler.find_class = _finding(module._Unpickler.find_class)
     for name in ("load", "loads"):
         original, ours = getattr(pickle, name), getattr(_pickles, name)
 
@@ -193,6 +200,18 @@ def _wrap_pickle() -> None:
             return original(*args, **kwargs) if world is None else ours(world, *args, **kwargs)
 
         setattr(pickle, name, functools.wraps(original)(wrapper))
+
+
+def _finding(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def find_class(self: Any, module_name: str, global_name: str, /) -> Any:
+        frame = caller_or_none()
+        world = calling_world(frame) or _served_world(frame, module_name)
+        if world is not None:
+            module_name = _translate(world, module_name)
+        return original(self, module_name, global_name)
+
+    return find_class
 
 
 def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
