@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from codesave import checkpoint, diff, show, verify
+from codesave import checkpoint, diff, packages, show, verify
 from codesave._cli import code_from_wandb, main, make_pyz
 from codesave.errors import NotAZipError
 
@@ -200,6 +200,25 @@ def test_show_lists_the_files_and_the_origin(zipped, capsys):
     assert "           6  a.py" in lines
     assert "left out: .env looks like a secret" in lines
     assert any(line.startswith("python: CPython 3.") for line in lines)
+
+
+def test_show_lists_what_was_installed_as_pip_reads_it(zipped, capsys):
+    from importlib.metadata import version
+
+    path = zipped({"a.py": ""})
+
+    assert main(["show", "--packages", str(path)]) == 0
+
+    assert f"expcore=={version('expcore')}" in capsys.readouterr().out.splitlines()
+    assert packages(path)["expcore"] == version("expcore")
+
+
+def test_packages_are_known_only_where_codesave_wrote_the_zip(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.py", "")
+
+    with pytest.raises(NotAZipError, match="no manifest"):
+        packages(tmp_path / "x.zip")
 
 
 def test_show_works_on_any_zip(tmp_path, capsys):

@@ -205,6 +205,38 @@ def test_its_names_can_be_listed(zipped):
     assert (codebase.folder / "docs/a.md").is_file()
 
 
+@pytest.mark.parametrize("kind", [Codebase, UniqueCodebase])
+def test_it_tells_its_modules_when_asked(kind, zipped, caplog):
+    caplog.set_level("INFO", logger="codesave")
+    path = zipped({**version(1), "train.py": ""})
+
+    kind(path).close()
+    assert caplog.messages == []
+
+    kind(path, verbose=True).close()
+    assert caplog.messages == [f"{path} has the modules: src, train"]
+
+
+def test_a_zip_that_was_made_unique_long_ago_is_imported(tmp_path, zipped):
+    """What codesave_library 0.0.4 wrote by ``create_unique_zip``: renamed imports, one package."""
+    import zipfile
+
+    prefix = "codebase_20230927210132"
+    with zipfile.ZipFile(tmp_path / "unique.zip", "w") as archive:
+        archive.writestr(f"{prefix}/src/model.py", f"import {prefix}.src.utils as u\nx = u.x\n")
+        archive.writestr(f"{prefix}/src/utils.py", "x = 1\n")
+        archive.writestr(f"{prefix}/src/__init__.py", "")
+        archive.writestr(f"{prefix}/library_names.json", '["src"]')
+
+    codebase = UniqueCodebase(tmp_path / "unique.zip", make_unique=False)
+
+    assert codebase.import_module("src.model").x == 1
+    assert codebase.valid_libraries == ["src"]
+    assert importlib.import_module(f"{codebase.library_name}.src.utils").x == 1
+    with pytest.raises(ValueError, match="has: src, train; leave make_unique out"):
+        UniqueCodebase(zipped({**version(1), "train.py": ""}), make_unique=False)
+
+
 # --- every way to import ---
 
 WAYS = {
@@ -568,13 +600,21 @@ def test_a_codebases_own_code_reads_old_pickles(old_pickle, zipped, tree, monkey
     source = """\
         import io
         import pickle
+        class Own(pickle.Unpickler):
+            def find_class(self, module, name):
+                return super().find_class(module, name)
+
         def read(data):
-            return pickle.load(io.BytesIO(data)), pickle.loads(data)
+            yield pickle.load(io.BytesIO(data))
+            yield pickle.loads(data)
+            for unpickler in (pickle.Unpickler, pickle._Unpickler, Own):
+                yield unpickler(io.BytesIO(data)).load()
     """
     codebase = UniqueCodebase(zipped({**version(1), "src/__init__.py": "", "read.py": source}))
 
     for objects in codebase.import_module("read").read(old_pickle):
         assert type(objects[0]) is codebase.import_module("src.model").Net
+    assert pickle.Unpickler(io.BytesIO(b"csrc.model\nNet\n.")).load() == 1  # for the host, its own
 
 
 def test_a_library_that_takes_a_pickle_module_reads_old_pickles(old_pickle, one):

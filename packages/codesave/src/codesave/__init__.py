@@ -3,7 +3,7 @@
 from codesave._checks import Limits
 from codesave._choose import Skipped
 from codesave._codebase import Codebase
-from codesave._inspect import diff, show, verify
+from codesave._inspect import diff, packages, show, verify
 from codesave._redirect import ImportHookWarning
 from codesave._save import checkpoint
 from codesave._snapshot import Snapshot
@@ -32,6 +32,7 @@ __all__ = [
     "diff",
     "download_from_wandb",
     "load_codebase_from_wandb",
+    "packages",
     "show",
     "verify",
     "zip_from_wandb",

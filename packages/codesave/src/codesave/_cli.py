@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from codesave._inspect import diff, show, verify
+from codesave._inspect import diff, packages, show, verify
 from codesave._pyz import make_runnable
 from codesave._save import checkpoint
 from codesave._wandb import zip_from_wandb
@@ -25,6 +25,7 @@ examples:
   codesave . -o codebase.zip --py_only           only .py files
   codesave . -o codebase.zip --extra_libraries ../mylib/mylib
   codesave show codebase.zip                     list what is in it and where it came from
+  codesave show --packages codebase.zip          which versions were installed then
   codesave verify codebase.zip                   compare it with its manifest
   codesave diff old.zip new.zip                  what changed, as a unified diff
   python codebase.zip train.py --lr 0.1          run a file of it, without codesave
@@ -133,7 +134,14 @@ def _save(options: argparse.Namespace, output: Path) -> Snapshot:
 def _show(args: list[str]) -> int:
     parser = argparse.ArgumentParser("codesave show", description="List what is in a zip.")
     parser.add_argument("zip")
-    for line in show(parser.parse_args(args).zip):
+    help_text = "list the installed distributions, as `pip install -r` reads them"
+    parser.add_argument("--packages", action="store_true", help=help_text)
+    options = parser.parse_args(args)
+    if options.packages:
+        for name, version in packages(options.zip).items():
+            print(f"{name}=={version}")
+        return 0
+    for line in show(options.zip):
         print(line)
     return 0
 

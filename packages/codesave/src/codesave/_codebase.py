@@ -34,6 +34,7 @@ class Codebase:
     Args:
         zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code: a path, or a
             URL in a storage, ``"s3://bucket/codebase.zip"``.
+        verbose: Log which modules it has (logger ``codesave``) at level info instead of debug.
         digest: What the zip's sha256 must be, ``"sha256:…"``; None to take it as it is.
         limits: How much the zip may unpack to.
 
@@ -55,6 +56,7 @@ class Codebase:
     def __init__(
         self,
         zip_name: str | os.PathLike[str],
+        verbose: bool = False,
         *,
         digest: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -65,6 +67,7 @@ class Codebase:
         self._aliases: _Aliases | None = None
         self._hidden: dict[str, ModuleType] = {}
         self._open()
+        self._world.report(self.zip_name, verbose=verbose)
 
     @property
     def library_name(self) -> str:

@@ -132,6 +132,19 @@ def _environment_diff(old: Manifest | None, new: Manifest | None) -> Iterator[st
             yield f"# {name}: {before.get(name, 'none')} -> {after.get(name, 'none')}"
 
 
+def packages(zip_path: str | os.PathLike[str]) -> dict[str, str]:
+    """The distributions that were installed when the zip was written: versions by name.
+
+    Raises:
+        NotAZipError: It is no zip, or has no manifest: codesave did not write it.
+    """
+    with _open(zip_path) as archive:
+        manifest = read_manifest(archive)
+    if manifest is None:
+        raise NotAZipError(str(zip_path), "it has no manifest; codesave did not write it")
+    return manifest["distributions"]
+
+
 def show(zip_path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the lines that describe a snapshot: its files, where it came from, what it lacks.
 
@@ -147,7 +160,7 @@ def show(zip_path: str | os.PathLike[str]) -> Iterator[str]:
         return
     python = manifest["python"]
     yield f"python: {python['implementation']} {python['version']} on {python['platform']}"
-    yield f"distributions: {len(manifest['distributions'])} installed"
+    yield f"distributions: {len(manifest['distributions'])} installed (--packages lists them)"
     git = manifest["git"]
     if git is not None:
         changes = git["diff"].count("\ndiff --git ") + git["diff"].startswith("diff --git ")

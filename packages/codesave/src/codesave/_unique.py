@@ -31,6 +31,9 @@ class UniqueCodebase:
     Args:
         zip_name: The zip that :func:`checkpoint` wrote, or any zip of Python code: a path, or a
             URL in a storage, ``"s3://bucket/codebase.zip"``.
+        verbose: Log which modules it has (logger ``codesave``) at level info instead of debug.
+        make_unique: False for a zip of codesave 0.0's ``create_unique_zip``, all of whose modules
+            lie in one package at its top; names are then counted from that package.
         digest: What the zip's sha256 must be, ``"sha256:…"``; None to take it as it is.
         limits: How much the zip may unpack to.
 
@@ -52,6 +55,8 @@ class UniqueCodebase:
     def __init__(
         self,
         zip_name: str | os.PathLike[str],
+        verbose: bool = False,
+        make_unique: bool = True,
         *,
         digest: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -59,18 +64,20 @@ class UniqueCodebase:
         self.zip_name = os.fspath(zip_name)
         with reading(self.zip_name) as path:
             self._world: World = open_world(path, digest, limits)
+        self._within = "" if make_unique else self._only_package() + "."
         self._world.kept = True
         self._closed = False
+        self._world.report(self.zip_name, verbose=verbose)
 
     @property
     def library_name(self) -> str:
         """The package that its modules live in, ``codesave._ns.<16 hex digits>``."""
-        return self._world.name
+        return f"{self._world.name}.{self._within}".removesuffix(".")
 
     @property
     def valid_libraries(self) -> list[str]:
         """The names that can be imported from its top."""
-        return list(self._world.modules)
+        return list(self._world.modules_in(self._within.removesuffix(".")))
 
     @property
     def folder(self) -> Path:
@@ -90,7 +97,7 @@ class UniqueCodebase:
         if self._closed:
             raise CodebaseClosedError(self.zip_name)
         arm()
-        full_name = self._world.full_name(name)
+        full_name = self._world.full_name(self._within + name)
         try:
             return importlib.import_module(full_name)
         except ModuleNotFoundError as error:
@@ -161,6 +168,15 @@ class UniqueCodebase:
         except AttributeError:
             text = f"cannot import name {thing!r} from {name!r} of {self.zip_name!r}"
             raise ImportError(text, name=name, path=module.__file__) from None
+
+    def _only_package(self) -> str:
+        found = self._world.modules
+        if len(found) != 1:
+            raise ValueError(
+                f"make_unique=False is for a zip with one package at its top, but that of "
+                f"{self.zip_name!r} has: {', '.join(found) or 'none'}; leave make_unique out"
+            )
+        return found[0]
 
     def loads(self, data: bytes) -> Any:
         """Read a pickle that names the codebase's classes as its own code does, ``src.model.Net``.

@@ -212,6 +212,8 @@ class WandBCodebase(UniqueCodebase):
         wandb_path: The run, ``"entity/project/run_id"``.
         api: A ``wandb.Api``; one is made if None.
         artifact: See :func:`zip_from_wandb`.
+        make_unique: See :class:`UniqueCodebase`, as for all that follow.
+        verbose: Log which modules it has.
         digest: What the zip's sha256 must be, or None.
     """
 
@@ -221,9 +223,12 @@ class WandBCodebase(UniqueCodebase):
         *,
         api: Any = None,
         artifact: bool | None = None,
+        make_unique: bool = True,
+        verbose: bool = False,
         digest: str | None = None,
     ) -> None:
-        super().__init__(zip_from_wandb(wandb_path, api=api, artifact=artifact), digest=digest)
+        zip_name = zip_from_wandb(wandb_path, api=api, artifact=artifact)
+        super().__init__(zip_name, verbose, make_unique, digest=digest)
 
 
 def _place(wandb_path: str, output: str | os.PathLike[str] | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import weakref
@@ -15,6 +16,8 @@ from codesave.errors import CodebaseNotCachedError, DigestMismatchError
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+
+log = logging.getLogger("codesave")
 
 NAMESPACE = f"{__package__}._ns"
 """Not a literal: a saved codebase may hold codesave itself, in a world of its own."""
@@ -41,13 +44,23 @@ class World:
     @property
     def modules(self) -> tuple[str, ...]:
         """The names that can be imported from its top, other than bare folders without code."""
+        return self.modules_in("")
+
+    def modules_in(self, package: str) -> tuple[str, ...]:
+        """The names that can be imported from a package at its top, or from the top itself."""
+        folder = self.code / package
         return tuple(
             name
-            for name, is_module in self._top.items()
+            for name, is_module in sorted(top_level(folder))
             if name.isidentifier()
-            and name != "__main__"
-            and (is_module or any((self.code / name).rglob("*.py")))
+            and name not in {"__main__", "__init__"}
+            and (is_module or any((folder / name).rglob("*.py")))
         )
+
+    def report(self, zip_name: str, *, verbose: bool) -> None:
+        """Log which modules were found in the zip."""
+        if log.isEnabledFor(level := logging.INFO if verbose else logging.DEBUG):
+            log.log(level, "%s has the modules: %s", zip_name, ", ".join(self.modules) or "none")
 
     def owns(self, name: str) -> bool:
         """Whether ``import name`` in the codebase means its own top-level module.
