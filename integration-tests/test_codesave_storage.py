@@ -1,0 +1,119 @@
+"""Codebases in B2 and S3, by the real clients, against services on the loopback interface."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from codesave import Codebase, UniqueCodebase, checkpoint
+from codesave.errors import DigestMismatchError
+from expcore import KeyNotFound, open_storage
+
+pytestmark = [
+    # botocore, moto and aiohttp about themselves
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def b2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    pytest.importorskip("b2sdk")
+    path = Path(__file__).with_name("b2_server.py")
+    spec = importlib.util.spec_from_file_location("b2_server", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.B2Server() as server:
+        monkeypatch.setenv("B2_APPLICATION_KEY_ID", server.key_id)
+        monkeypatch.setenv("B2_APPLICATION_KEY", server.key)
+        monkeypatch.setenv("B2_REALM", server.url)
+        yield "b2://bucket"
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[None]:
+    """One server for all tests: s3fs keeps its clients, and so their address."""
+    found = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    server = found.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            patch.delenv(name, raising=False)
+        yield
+        server.stop()
+
+
+@pytest.fixture
+def s3(moto: None) -> str:
+    import s3fs
+
+    bucket = f"bucket-{uuid4().hex[:12]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}"
+
+
+@pytest.fixture(params=["b2", "s3"])
+def bucket(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "CODESAVE_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    code = tmp_path / "code"
+    (code / "mysrc").mkdir(parents=True)
+    (code / "mysrc/model.py").write_text("from mysrc.utils import x\n")
+    (code / "mysrc/utils.py").write_text("x = 1\n")
+    return code
+
+
+@pytest.mark.parametrize("key", ["codebase.zip", "runs/of me/codebase.zip"])
+def test_a_codebase_is_saved_to_a_bucket_and_imported_from_it(
+    bucket: str, folder: Path, key: str
+) -> None:
+    url = f"{bucket}/{key}"
+
+    snapshot = checkpoint(folder, url, verbose=False)
+
+    assert snapshot.path == url
+    assert [stat.key for stat in open_storage(bucket).list()] == [key]
+    assert len(open_storage(bucket).read(key)) == snapshot.zipped
+    assert UniqueCodebase(url, digest=snapshot.digest).import_module("mysrc.model").x == 1
+    with Codebase(url):
+        assert importlib.import_module("mysrc.model").x == 1
+
+
+def test_a_later_checkpoint_replaces_the_codebase_in_the_bucket(bucket: str, folder: Path) -> None:
+    url = f"{bucket}/codebase.zip"
+    first = checkpoint(folder, url, verbose=False)
+    old = UniqueCodebase(url).import_module("mysrc.model")
+    (folder / "mysrc/utils.py").write_text("x = 2\n")
+
+    checkpoint(folder, url, verbose=False)
+
+    assert UniqueCodebase(url).import_module("mysrc.model").x == 2
+    assert old.x == 1
+    with pytest.raises(DigestMismatchError, match=r"codebase\.zip"):
+        UniqueCodebase(url, digest=first.digest)
+
+
+def test_a_codebase_that_is_not_there_is_named(bucket: str, folder: Path) -> None:
+    with pytest.raises(KeyNotFound, match=r"nothing\.zip"):
+        UniqueCodebase(f"{bucket}/nothing.zip")
+    with pytest.raises(FileNotFoundError):
+        UniqueCodebase(f"{bucket}/nothing.zip")
