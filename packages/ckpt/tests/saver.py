@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import ckpt
+from ckpt import _direct
 
 
 def variables(value: float) -> ckpt.VarCollection:
@@ -37,6 +38,8 @@ def child(folder: Path) -> None:
 def main() -> None:
     """Do what the module says."""
     root = Path(sys.argv[1])
+    if sys.argv[2:] == ["staged"]:  # as a large file is written: in parts, by several threads
+        _direct.STAGE = 256 << 10
     template = root / "template"
     checkpoint = ckpt.Checkpoint(template, keep_ckpts=2, verbose=False)
     for idx in (1, 2):

@@ -24,11 +24,14 @@ CALL = re.compile(r"^(?:\d+ +)?(\w+)\(", re.MULTILINE)
 class Saver:
     """A process that forks children, which are struck while they save."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         self.root = root
         self.count = 0
         self.process = subprocess.Popen(
-            [sys.executable, SAVER, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, SAVER, root, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def save(self, *options: str) -> tuple[Path, int, str]:
@@ -52,9 +55,9 @@ class Saver:
         return folder, code, log.read_text()
 
 
-@pytest.fixture
-def saver(tmp_path):
-    made = Saver(tmp_path)
+@pytest.fixture(params=[()])
+def saver(request, tmp_path):
+    made = Saver(tmp_path, *request.param)
     yield made
     made.process.kill()
     made.process.communicate()
@@ -109,6 +112,20 @@ def test_failed_at_any_system_call_that_writes_nothing_is_lost(saver, error) -> 
     assert {(1, 2), (0, 3)} <= outcomes <= {(1, 2), (1, 3), (0, 3)}
 
 
+@pytest.mark.parametrize("saver", [("staged",)], indirect=True)
+def test_killed_while_several_threads_write_nothing_is_lost(saver) -> None:
+    _, code, calls = saver.save()
+    assert (code, calls.count("O_DIRECT") > 0) == (0, hasattr(os, "O_DIRECT"))
+    outcomes = set()
+    for name, nth in strikes(calls, "pwrite64|fallocate|fsync|rename|unlink"):
+        folder, code, _ = saver.save("-e", f"inject={name}:signal=KILL:when={nth}")
+        outcomes.add((code, check(folder)))
+
+    # strace counts the calls of each thread: not every strike finds its call.
+    assert {(-9, 2), (-9, 3)} <= outcomes <= {(-9, 2), (-9, 3), (0, 3)}
+
+
+@pytest.mark.parametrize("saver", [(), ("staged",)], indirect=True, ids=["small", "staged"])
 def test_all_is_synced_before_the_rename_and_the_folder_after_it(saver) -> None:
     """So that a power cut leaves the old checkpoints or the new one."""
     folder, _, calls = saver.save("-e", "trace=openat,write,pwrite64,fsync,rename,unlink")

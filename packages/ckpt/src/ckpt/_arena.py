@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from ckpt._crc import combine, crc32
-from ckpt._directory import shown
+from ckpt._entries import shown
 from ckpt._npz import PIECE
 from ckpt._zip import LOCAL
 

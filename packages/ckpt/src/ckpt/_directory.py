@@ -1,7 +1,7 @@
 """Find the members of a zip file; nothing that the file says is trusted.
 
 Read is whatever numpy and objax write too (flag bit 3, local sizes unknown), found by the central
-directory. Entries of equal width lie there like the rows of a table, and are read as one.
+directory, whose entries :mod:`ckpt._entries` reads.
 """
 
 from __future__ import annotations
@@ -12,22 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from ckpt._entries import read_entries, shown
 from ckpt._zip import CENTRAL, END, END64, LOCAL, LOCATOR, MAX16, MAX32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typing_extensions import Buffer
 
     from ckpt._dtypes import Array
 
-ENCRYPTED, SIZES_FOLLOW = 0x1, 0x8
-ENTRY = np.dtype(
-    "S4,<u2,<u2,<u2,<u2,<u2,<u2,<u4,<u4,<u4,<u2,<u2,<u2,<u2,<u2,<u4,<u4"
-)  # as CENTRAL
-MAGIC, FLAGS, METHOD, CRC, PACKED, SIZE, NAME, EXTRA, COMMENT, OFFSET = (
-    f"f{i}" for i in (0, 3, 4, 7, 8, 9, 10, 11, 12, 16)
-)
+SIZES_FOLLOW = 0x8
 HEAD = np.dtype(
     {
         "names": ["magic", "flags", "method", "crc", "packed", "name", "extra"],
@@ -36,8 +29,6 @@ HEAD = np.dtype(
         "itemsize": LOCAL.size,
     }
 )  # as LOCAL
-FEW, MANY = 16, 1 << 14
-"""Rows that are looked at together: at first, and at most."""
 
 
 class Source(Protocol):
@@ -141,11 +132,6 @@ class Directory:
         return start
 
 
-def shown(name: bytes) -> str:
-    """A member's name for a message."""
-    return repr(name.decode("utf-8", "replace"))
-
-
 def read_directory(source: Source) -> Directory:
     """Find the members of a zip file.
 
@@ -160,7 +146,7 @@ def read_directory(source: Source) -> Directory:
         data = source.read(base + offset, size)
         if len(data) != size:
             raise ValueError("it ends within its list of members")
-        names, table = _entries(data, count)
+        names, table = read_entries(data, count)
     except struct.error as error:
         raise ValueError("its list of members is damaged") from error
     sizes, offsets, crcs = table
@@ -219,70 +205,3 @@ def _zip64_end(source: Source, locator: bytes, end: int) -> int:
     if disk or disks != 1 or offset > start or source.read(max(start, 0), 4) != b"PK\6\6":
         raise ValueError("its zip64 end record is not where it is said to be")
     return start
-
-
-def _entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
-    """The names of all entries, and their sizes, offsets and checksums."""
-    names: list[bytes] = []
-    parts: list[Array] = []
-    at, together = 0, FEW
-    while len(names) < count:
-        table, name = _alike(data, at, min(together, count - len(names)))
-        together = min(2 * together, MANY) if len(table) == together else FEW
-        at += len(table) * table.dtype.itemsize
-        names += name
-        parts.append(_columns(table, name))
-    if at != len(data):
-        raise ValueError("its list of members is too long")
-    return names, np.concatenate([np.empty((3, 0), np.int64), *parts], axis=1)
-
-
-def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
-    """The entries from a place on that are as wide as the first, and their names."""
-    if at + CENTRAL.size > len(data):
-        raise ValueError("its list of members is too short")
-    length, extra, comment = struct.unpack_from("<3H", data, at + 28)
-    width = CENTRAL.size + length + extra + comment
-    if at + width > len(data):
-        raise ValueError("its list of members is damaged")
-    row = np.dtype(
-        [("entry", ENTRY), ("name", f"V{length}"), ("extra", f"V{extra}"), ("", f"V{comment}")]
-    )
-    table: Array = np.frombuffer(data, row, min(most, (len(data) - at) // width), at)
-    entry = table["entry"]
-    other = (entry[NAME] != length) | (entry[EXTRA] != extra) | (entry[COMMENT] != comment)
-    other |= entry[MAGIC] != b"PK\1\2"
-    table = table[: int(other.argmax())] if other.any() else table
-    if not len(table):
-        raise ValueError("its list of members is damaged")
-    return table, table["name"].tolist() if length else [b""] * len(table)
-
-
-def _columns(table: Array, names: Sequence[bytes]) -> Array:
-    entry = table["entry"]
-    packed, size, offset = (entry[field].astype(np.int64) for field in (PACKED, SIZE, OFFSET))
-    large = np.flatnonzero((packed == MAX32) | (size == MAX32) | (offset == MAX32))
-    for i in large.tolist():
-        extra = table["extra"][i].tobytes()
-        fields = (int(size[i]), int(packed[i]), int(offset[i]))
-        try:
-            size[i], packed[i], offset[i] = _widen(extra, *fields)
-        except OverflowError as error:
-            raise ValueError(f"member {shown(names[i])} claims more than it has") from error
-    odd = np.flatnonzero((entry[FLAGS] & ENCRYPTED) | (entry[METHOD] != 0) | (packed != size))
-    if odd.size:
-        raise ValueError(f"member {shown(names[int(odd[0])])} is compressed or encrypted")
-    columns: list[Any] = [size, offset, entry[CRC]]
-    return np.stack([np.asarray(column, np.int64) for column in columns])
-
-
-def _widen(extra: bytes, *fields: int) -> list[int]:
-    """Take the fields that 32 bits do not hold from the zip64 extra."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<2H", extra, at)
-        if kind == 1:
-            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra[: at + 4 + length], at + 4))
-            return [next(wide, MAX32) if field == MAX32 else field for field in fields]
-        at += 4 + length
-    return list(fields)

@@ -12,7 +12,8 @@ import numpy as np
 
 from ckpt import _npy, _npz
 from ckpt._arena import Arena
-from ckpt._directory import Source, read_directory, shown
+from ckpt._directory import Source, read_directory
+from ckpt._entries import shown
 from ckpt._progress import slow_progress
 from ckpt._source import FileOrPath, name_of, open_source
 from ckpt._zip import LOCAL
