@@ -125,6 +125,18 @@ def test_the_zip_is_one_file_at_the_top_of_the_run_and_holds_no_secret(run, serv
     assert ".env" not in names
 
 
+def test_an_upload_costs_at_most_ten_requests(run, server):
+    """Beyond those that the same run costs without it."""
+    run(TRAIN.replace('checkpoint_to_wandb("codebase/")', "pass").replace("run1", "run0"))
+    without = len(server.requests)
+    server.requests.clear()
+
+    run(TRAIN)
+
+    assert "PUT run/demo/run1/codebase.zip" in server.requests
+    assert len(server.requests) - without <= 10, server.requests
+
+
 def test_the_documented_pair_of_long_names_works(run, tmp_path):
     """The snippets under "Integration w/ wandb"."""
     run("""

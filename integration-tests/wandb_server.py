@@ -260,6 +260,7 @@ def handler(state: State) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if not self.path.startswith("/graphql"):
+                state.requests.append(f"POST {self.path}")
                 self.answer(200, {})  # file_stream: the run's output and its end
                 return
             query = json.loads(body)
