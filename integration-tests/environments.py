@@ -54,9 +54,11 @@ class Environment:
         )
 
 
-def make_environment(folder: Path, *, with_pip: bool = False) -> Environment:
-    """An empty virtual environment of the running Python version."""
+def make_environment(
+    folder: Path, *, with_pip: bool = False, python: str | Path = sys.executable
+) -> Environment:
+    """An empty virtual environment of a Python, by default the running one."""
     seed = ["--seed"] if with_pip else []
     command = [sys.executable, "-m", "uv", "venv", "-q", "--no-project", *seed]
-    subprocess.run([*command, "--python", sys.executable, str(folder)], check=True)
+    subprocess.run([*command, "--python", str(python), str(folder)], check=True)
     return Environment(folder)

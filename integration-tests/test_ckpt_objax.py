@@ -1,7 +1,7 @@
 """ckpt with the real objax, in an environment of its own: objax 1.8.0 needs numpy 1 and old jax.
 
-The environment is made once, with ``venv`` and pip, in the checkout's ``.cache``, and holds this
-checkout's expcore and ckpt. What runs there are the files of ``test_ckpt_objax_inside``.
+The environment is made once, by uv, in the checkout's ``.cache``, and holds this checkout's
+expcore and ckpt. What runs there are the files of ``test_ckpt_objax_inside``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from environments import ROOT
+from environments import ROOT, Environment, make_environment
 from filelock import FileLock
 
 INSIDE = Path(__file__).parent / "test_ckpt_objax_inside"
@@ -44,21 +44,15 @@ def python() -> Path:
     declared = [(package / "pyproject.toml").read_text() for package in OURS]
     recipe = "\n".join([base, *NEEDED, *TESTING, *declared])
     home = ROOT / ".cache" / f"objax-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    found = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     home.parent.mkdir(exist_ok=True)
     with FileLock(home.with_suffix(".lock")):
-        if not (home / "complete").exists():
-            shutil.rmtree(home, ignore_errors=True)
-            editable = [part for package in OURS for part in ("-e", str(package))]
-            for step in (
-                [base, "-m", "venv", home],
-                [found, "-m", "pip", "install", "-q", *NEEDED, *TESTING, *editable],
-            ):
-                done = subprocess.run(step, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    pytest.skip(f"objax cannot be installed here: {done.stderr.strip()[-300:]}")
-            (home / "complete").touch()
-    return found
+        if (home / "complete").exists():
+            return Environment(home).python
+        shutil.rmtree(home, ignore_errors=True)
+        made = make_environment(home, python=base)
+        made.uv("install", *NEEDED, *TESTING, *(part for p in OURS for part in ("-e", p)))
+        (home / "complete").touch()
+    return made.python
 
 
 def run(python: Path, cwd: Path, root: Path, *files: Path) -> str:
