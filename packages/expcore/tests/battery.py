@@ -25,7 +25,7 @@ import types
 import uuid
 import zoneinfo
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Optional, Protocol, TypedDict
 
 
 class Color(enum.Enum):
@@ -142,6 +142,14 @@ class Method:
 
     def walk(self, x: int) -> int:
         return self.n - x
+
+
+class Runs(Protocol):
+    def run(self, x: int) -> int: ...
+
+
+class Row(TypedDict):
+    a: int
 
 
 def add_one(x):
@@ -401,6 +409,9 @@ EQUAL: dict[str, Any] = {
     "partial": lambda: (functools.partial(add_one, 1, y=2, z=3), functools.partial(one_more, 1, z=3, y=2)),
     "bound method": lambda: (Method(1).run, Method(1).run),
     "class": lambda: (make_class([1]), make_class([1])),
+    "typing": lambda: ([Literal[1, "a"], Annotated[int, 3], Optional[int]], [Literal[1, "a"], Annotated[int, 3], Optional[int]]),
+    "protocol": lambda: (Runs, Runs),
+    "typed dict": lambda: (Row, Row),
     "generic alias": lambda: (list[int], list[int]),
     "union": lambda: (int | None, int | None),
     "module": lambda: (json, sys.modules["json"]),
@@ -559,6 +570,8 @@ DIFFER: dict[str, Any] = {
     "class method": lambda: (make_class(1), make_other_class(1)),
     "class str": lambda: (int, "int"),
     "types": lambda: (int, float),
+    "literal": lambda: (Literal[1], Literal[2]),
+    "protocol": lambda: (Runs, Row),
     "generic alias": lambda: (list[int], list[str]),
     "alias origin": lambda: (list[int], list),
     "module": lambda: (json, re),

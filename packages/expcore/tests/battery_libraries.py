@@ -111,6 +111,26 @@ def frame(pd: Any) -> Any:
     return pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": [0.5, float("nan"), 1.5]})
 
 
+def hooked(torch: Any) -> Any:
+    module = linear(torch)
+    module.register_forward_hook(print, with_kwargs=True)
+    return module
+
+
+def normed(torch: Any) -> Any:
+    torch.manual_seed(0)
+    return torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+
+
+def recurrent(torch: Any, seed: int = 0) -> Any:
+    torch.manual_seed(seed)
+    return torch.nn.LSTM(2, 3)
+
+
+def categories(pd: Any, changed: str = "a500") -> Any:
+    return pd.CategoricalDtype([changed if i == 500 else f"a{i}" for i in range(1000)])
+
+
 EQUAL: dict[str, Any] = {
     "numpy: order": numpy(lambda np: (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)))),
     "numpy: order, large": numpy(lambda np: (np.arange(10**6).reshape(1000, -1) * 1.0, np.asfortranarray(np.arange(10**6).reshape(1000, -1) * 1.0))),
@@ -139,6 +159,11 @@ EQUAL: dict[str, Any] = {
     "numpy: random state": numpy(lambda np: (np.random.RandomState(0), np.random.RandomState(0))),
     "numpy: ufunc": numpy(lambda np: (np.add, np.add)),
     "numpy: function": numpy(lambda np: (np.mean, np.mean)),
+    "numpy: record array": numpy(lambda np: (np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]))),
+    "numpy: structured": numpy(lambda np: (np.array([(1, 2.0)] * 99, [("a", "i4"), ("b", "f8")]), np.array([(1, 2.0)] * 99, [("a", "i4"), ("b", "f8")])[::-1])),
+    "numpy: masked, structured": numpy(lambda np: (np.ma.masked_array([(1, 2.0)], [(0, 1)], [("a", "i4"), ("b", "f8")]), np.ma.masked_array([(1, 9.0)], [(0, 1)], [("a", "i4"), ("b", "f8")]))),
+    "numpy: dtypes": numpy(lambda np: ([np.zeros(3, name) for name in ["i1", "u2", "<i4", ">i8", "f2", "<f4", ">f8", "c8", "c16", "?", "U3", "S3", "V3", "M8[ns]", "m8[D]"]], [np.zeros((3, 2), name)[:, 1] for name in ["i1", "u2", "<i4", ">i8", "f2", "<f4", ">f8", "c8", "c16", "?", "U3", "S3", "V3", "M8[ns]", "m8[D]"]])),
+    "numpy: not a time": numpy(lambda np: (np.array(["NaT", "2024-01-01"], "M8[s]"), np.array(["2024-01-01", "NaT"], "M8[s]")[::-1])),
     "numpy: empty": numpy(lambda np: (np.zeros((0, 3)), np.empty((0, 3)))),
     "torch: strides": torch(lambda t: (t.arange(6).reshape(2, 3).t(), t.tensor([[0, 3], [1, 4], [2, 5]]))),
     "torch: storage": torch(lambda t: (t.arange(9)[3:5], t.tensor([3, 4]))),
@@ -158,6 +183,10 @@ EQUAL: dict[str, Any] = {
     "torch: state dict": torch(lambda t: (linear(t).state_dict(), linear(t).state_dict())),
     "torch: optimizer": torch(lambda t: (t.optim.Adam(linear(t).parameters()), t.optim.Adam(linear(t).parameters()))),
     "torch: generator": torch(lambda t: (t.Generator().manual_seed(1), t.Generator().manual_seed(1))),
+    "torch: module, hook": torch(lambda t: (hooked(t), hooked(t))),
+    "torch: module, recurrent": torch(lambda t: (recurrent(t), recurrent(t))),
+    "torch: module, parametrization": torch(lambda t: (normed(t), normed(t))),
+    "pandas: categorical dtype": pandas(lambda pd: (categories(pd), categories(pd))),
     "pandas: frame": pandas(lambda pd: (frame(pd), frame(pd).copy())),
     "pandas: blocks": pandas(lambda pd: (pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"a": [1]}).assign(b=2))),
     "pandas: range index": pandas(lambda pd: (pd.Series([1, 2]), pd.Series([1, 2], index=pd.Index([0, 1])))),
@@ -233,6 +262,8 @@ DIFFER: dict[str, Any] = {
     "torch: scalar": torch(lambda t: (t.tensor(1.0), 1.0)),
     "torch: module, weights": torch(lambda t: (linear(t), linear(t, seed=1))),
     "torch: module, mode": torch(lambda t: (linear(t), linear(t).eval())),
+    "torch: module, hook": torch(lambda t: (hooked(t), linear(t))),
+    "torch: module, recurrent": torch(lambda t: (recurrent(t), recurrent(t, seed=1))),
     "torch: module, bias": torch(lambda t: (t.nn.Linear(2, 2, bias=False), t.nn.Linear(2, 2))),
     "torch: module, option": torch(lambda t: (t.nn.Dropout(0.1), t.nn.Dropout(0.2))),
     "torch: module, class": torch(lambda t: (t.nn.ReLU(), t.nn.Tanh())),
@@ -253,6 +284,7 @@ DIFFER: dict[str, Any] = {
     "pandas: row order": pandas(lambda pd: (frame(pd), frame(pd)[::-1])),
     "pandas: frame series": pandas(lambda pd: (pd.Series([1], name="a"), pd.DataFrame({"a": [1]}))),
     "pandas: categories": pandas(lambda pd: (pd.Categorical(["a"]), pd.Categorical(["a"], ["a", "b"]))),
+    "pandas: categorical dtype": pandas(lambda pd: (categories(pd), categories(pd, "b"))),
     "pandas: ordered": pandas(lambda pd: (pd.Categorical(["a"]), pd.Categorical(["a"], ordered=True))),
     "pandas: category object": pandas(lambda pd: (pd.Series(["a"]), pd.Series(["a"], dtype="category"))),
     "pandas: zone": pandas(lambda pd: (pd.Series(pd.to_datetime(["2024"])), pd.Series(pd.to_datetime(["2024"]).tz_localize("UTC")))),
@@ -277,3 +309,22 @@ DIFFER: dict[str, Any] = {
     "attrs: value": attrs(lambda Point, _: (Point(1, 2), Point(1, 3))),
     "attrs: class": attrs(lambda Point, attrs: (Point(1, 2), attrs.make_class("Place", ["x", "y"])(1, 2))),
 }  # fmt: skip
+
+if __name__ == "__main__":
+    import json
+    import sys
+    import warnings
+
+    from expcore import digest
+
+    warnings.simplefilter("ignore")
+    packages = sys.argv[1:]
+    print(
+        json.dumps(
+            {
+                name: digest(make()[0])
+                for name, make in EQUAL.items()
+                if name.partition(":")[0] in packages
+            }
+        )
+    )

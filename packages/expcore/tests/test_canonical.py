@@ -405,3 +405,25 @@ def test_large_arrays_have_one_kind_of_nan(
 
     assert digest(one) == digest(other) == digest(one.reshape(2, -1).copy().reshape(-1))
     assert (digest(one) == digest(plain)) == (place is None)
+
+
+def test_a_function_made_a_ufunc_is_refused_because_numpy_hides_it() -> None:
+    np = pytest.importorskip("numpy")
+
+    with pytest.raises(UndigestableError, match="frompyfunc hides the function"):
+        digest(np.frompyfunc(lambda x: x + 1, 1, 1))
+
+
+def test_a_module_that_was_edited_and_loaded_again_is_known_by_its_source(tmp_path: Path) -> None:
+    path = tmp_path / "edited.py"
+    path.write_text("def f(x):\n    return x + 1\n")
+    space: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    old = space["f"]
+    before = digest(old)
+
+    path.write_text("def f(x):\n    return x + 2  # edited\n")
+    exec(compile(path.read_text(), str(path), "exec"), space)
+
+    assert digest(space["f"]) == digest(lambda x: x + 2)
+    assert digest(old) == before == digest(lambda x: x + 1)

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ForwardRef
 
 from expcore._encoders_objects import class_name
 from expcore._source import canonical_source
@@ -27,11 +27,13 @@ _HEAP_TYPE = 1 << 9
 # that some versions of Python leave and others do not.
 _BOOKKEEPING = {
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations_cache__",
-    "__attrs_attrs__", "__attrs_own_setattr__", "__attrs_props__", "__classcell__",
-    "__classdictcell__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__",
-    "__firstlineno__", "__hash__", "__match_args__", "__module__", "__orig_bases__",
-    "__parameters__", "__qualname__", "__replace__", "__slots__", "__static_attributes__",
-    "__type_params__", "__weakref__", "_abc_impl",
+    "__attrs_attrs__", "__attrs_own_setattr__", "__attrs_props__",
+    "__callable_proto_members_only__", "__classcell__", "__classdictcell__",
+    "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__",
+    "__hash__", "__match_args__", "__module__", "__mutable_keys__",
+    "__non_callable_proto_members__", "__orig_bases__", "__parameters__", "__protocol_attrs__",
+    "__qualname__", "__replace__", "__slots__", "__static_attributes__", "__type_params__",
+    "__weakref__", "_abc_impl",
 }  # fmt: skip
 
 
@@ -158,6 +160,8 @@ def _definition(value: type) -> dict[str, Any]:
         names = ("_fields", "_field_defaults")
         return {name: vars(value)[name] for name in names}
     for name, part in vars(value).items():
+        if name in {"__annotations__", "__readonly_keys__"} and not part:
+            continue  # some versions write down that there are none
         if name == "__annotations__":
             definition[name] = {field: _annotation(hint) for field, hint in part.items()}
         elif not (
@@ -175,8 +179,13 @@ def _definition(value: type) -> dict[str, Any]:
 
 
 def _is_generated(part: object) -> bool:
-    """Say whether a method was made from text by dataclasses or attrs: fields say it all."""
+    """Say whether a method was made from text by dataclasses or attrs: fields say it all.
+
+    So it is with what :mod:`typing` puts into a protocol.
+    """
     function = getattr(part, "__func__", part)
+    if isinstance(function, types.FunctionType) and function.__module__ == "typing":
+        return True
     # Generated `__repr__`s may be wrapped by a function with a file.
     function = getattr(function, "__wrapped__", function)
     file = function.__code__.co_filename if isinstance(function, types.FunctionType) else ""
@@ -186,4 +195,6 @@ def _is_generated(part: object) -> bool:
 def _annotation(hint: Any) -> str:
     if isinstance(hint, str):
         return hint
+    if isinstance(hint, ForwardRef):  # its repr names the module, which may be a script's
+        return hint.__forward_arg__
     return class_name(hint) if isinstance(hint, type) else repr(hint)

@@ -98,7 +98,7 @@ def reduced(value: Any, walk: Walk) -> bytes:
     except Exception as error:
         raise UndigestableError("", kind.__qualname__, f"{error}; {REMEDY}") from None
     if isinstance(parts, str):
-        return walk.leave(value, walk.compose("global", class_name(kind), parts))
+        return walk.leave(value, _global(kind, parts, walk))
     filled: tuple[Any, ...] = (*parts, None, None, None)
     function, args, state, items, pairs = filled[:5]
     if function is copyreg.__newobj__ or function is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
@@ -114,6 +114,16 @@ def reduced(value: Any, walk: Walk) -> bytes:
         walk.encode(list(pairs or ())),
     ]  # fmt: skip
     return walk.leave(value, walk.join("object", [walk.encode(class_name(kind)), *encoded]))
+
+
+def _global(kind: type, name: str, walk: Walk) -> bytes:
+    owner = class_name(kind)
+    if owner == "typing._TypedCacheSpecialForm":
+        # From 3.13 on; before, `Literal` was of another class, and `Annotated` a class itself.
+        if name == "Annotated":
+            return walk.compose("type", "typing.Annotated")
+        owner = "typing._LiteralSpecialForm"
+    return walk.compose("global", owner, name)
 
 
 def _merged(state: Any) -> dict[Any, Any]:

@@ -83,6 +83,13 @@ def _scalar(value: Any, walk: Walk) -> bytes:
     return walk.compose(class_name(type(value)), repr(value))
 
 
+def _categorical_dtype(value: Any, walk: Walk) -> bytes:
+    # What it prints leaves most of its categories out.
+    categories = None if value.categories is None else _array(value.categories.array, walk)
+    parts = [walk.encode(value.ordered), walk.encode(None) if categories is None else categories]
+    return walk.join("categorical dtype", parts)
+
+
 def _timestamp(value: Any, walk: Walk) -> bytes:
     return walk.compose("timestamp", value.unit, value.value, value.tzinfo, value.fold)
 
@@ -97,6 +104,7 @@ ENCODERS: dict[type, Encoder] = {
     pd.Index: _index,
     pd.api.extensions.ExtensionArray: _array,
     pd.api.extensions.ExtensionDtype: _scalar,
+    pd.CategoricalDtype: _categorical_dtype,
     pd.Timestamp: _timestamp,
     pd.Timedelta: lambda value, walk: walk.compose("timedelta64", value.unit, value.value),
     pd.Period: _scalar,

@@ -236,4 +236,5 @@ ENCODERS: dict[type, Encoder] = {
     property: functions.encode_property,
     weakref.ref: _weak,
     weakref.ProxyType: _weak,
+    weakref.CallableProxyType: _weak,
 }

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from expcore._walk import Encoder, Walk
 
 INLINE_BYTES = 256
+_HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
+# What follows from the rest of a module; recurrent ones keep their weights in a list once more.
+_DERIVED = {
+    "_is_full_backward_hook", "_compiled_call_impl", "_flat_weights", "_flat_weight_refs"
+}  # fmt: skip
 
 
 def _tensor(value: Any, walk: Walk) -> bytes:
@@ -103,8 +108,17 @@ def _module(value: Any, walk: Walk) -> bytes:
         name: part
         for name, part in own.items()
         if not (name.startswith("_") and isinstance(part, (dict, set)) and not part)
-        and name not in {"_is_full_backward_hook", "_compiled_call_impl"}
+        and name not in _DERIVED
     }
+    # Hooks are kept under numbers that count all hooks of the process.
+    tables: dict[str, dict[int, Any]] = {
+        name: part
+        for name, part in state.items()
+        if name.endswith(_HOOKS) and isinstance(part, dict)
+    }
+    numbers = sorted({number for table in tables.values() for number in table})
+    for name, table in tables.items():
+        state[name] = {numbers.index(number): hook for number, hook in table.items()}
     for name in ("_parameters", "_buffers", "_modules"):
         state[name] = dict(own.get(name, {}))
     order = list(state["_modules"])

@@ -35,11 +35,32 @@ def canonical_source(code: CodeType) -> bytes | None:
     Returns:
         None if the source cannot be had, or is not what was compiled.
     """
-    return _canonical_source(code, code.co_filename)
+    try:
+        return _lasting(code, code.co_filename)
+    except LookupError:
+        return None
 
 
 @lru_cache(maxsize=4096)
-def _canonical_source(code: CodeType, filename: str) -> bytes | None:
+def _lasting(code: CodeType, filename: str) -> bytes:
+    """Return a source once it was found, whatever becomes of the file; errors are not cached."""
+    source = _canonical_source(code, filename, _version(filename))
+    if source is None:
+        # A module that was edited and loaded again is newer than the lines that are kept.
+        linecache.checkcache(filename)
+        source = _canonical_source(code, filename, _version(filename))
+    if source is None:
+        raise LookupError(filename)
+    return source
+
+
+def _version(filename: str) -> tuple[Any, ...]:
+    linecache.getlines(filename)
+    return linecache.cache.get(filename, ())[:2]  # size and time
+
+
+@lru_cache(maxsize=4096)
+def _canonical_source(code: CodeType, filename: str, _: tuple[Any, ...]) -> bytes | None:
     # Equal code from another file may come from other source: hence the name beside the code.
     lines = linecache.getlines(filename)
     if not lines:
