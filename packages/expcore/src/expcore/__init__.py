@@ -1,5 +1,9 @@
 """Atomic files, canonical digests and one small storage interface (local, B2, any fsspec URL)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from expcore._atomic import open_atomic, sweep, write_file
 from expcore._canonical import digest
 from expcore._digest import digest_bytes, digest_file, digest_tree
@@ -26,11 +30,18 @@ from expcore.errors import (
     UnknownSchemeError,
 )
 
+if TYPE_CHECKING:
+    from expcore._b2 import B2Storage
+    from expcore._fsspec import FsspecStorage
+    from expcore._retry import Retry, RetryingStorage
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessDenied",
+    "B2Storage",
     "ExpcoreError",
+    "FsspecStorage",
     "IntegrityError",
     "InvalidKey",
     "KeyExists",
@@ -40,6 +51,8 @@ __all__ = [
     "MissingExtraError",
     "Prefix",
     "QuotaExceeded",
+    "Retry",
+    "RetryingStorage",
     "Signal",
     "SignalWarning",
     "Stat",
@@ -62,3 +75,24 @@ __all__ = [
     "sync_up",
     "write_file",
 ]
+
+_LATER = {
+    "B2Storage": "expcore._b2",
+    "FsspecStorage": "expcore._fsspec",
+    "Retry": "expcore._retry",
+    "RetryingStorage": "expcore._retry",
+}
+"""Names whose modules import more than a short script needs."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
