@@ -12,7 +12,8 @@ import pytest
 from environments import ROOT, make_environment
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/README.md")]
-LINE = re.compile(r"(?:python3? -m )?pip install (?!-)[^`\n#]*")  # of packages, not of a list of them
+# Of packages, not of a list of them (-r).
+LINE = re.compile(r"(?:python3? -m )?pip install (?!-)[^`\n#]*")
 IMPORTS = {"persist-to-disk": "persist_to_disk", "torch-saveload": "torch_saveload"}
 
 
