@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from expcore._storage import Data
 
 PUTS_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
+_OPTIONS_GO_ON = {"sftp", "ssh"}  # to paramiko, which refuses what it does not know
 WHOLE_BYTES = 16 << 20
 """Streams and files up to this size are sent as one request."""
 
@@ -50,7 +51,9 @@ class FsspecStorage(Storage):
             raise MissingExtraError(f"the storage {self.url}", "fsspec") from None
         try:
             # A listing that is remembered would hide what other processes write.
-            self._fs, root = url_to_fs(url, use_listings_cache=False, **options)
+            if url.partition(":")[0].lower() not in _OPTIONS_GO_ON:
+                options = {"use_listings_cache": False, **options}
+            self._fs, root = url_to_fs(url, **options)
         except ImportError as error:  # s3fs, gcsfs, paramiko, ...
             raise MissingExtraError(f"the storage {self.url} ({error})", "fsspec") from None
         except ValueError as error:
@@ -127,7 +130,7 @@ class FsspecStorage(Storage):
                 self._fs.rm_file(path)
             except (FileNotFoundError, NotADirectoryError):
                 return
-            except (IsADirectoryError, PermissionError):
+            except OSError:  # of a folder; which error it is depends on the file system
                 if not self._fs.isdir(path):
                     raise
 
@@ -186,7 +189,8 @@ class FsspecStorage(Storage):
             self._fs.invalidate_cache()
             try:
                 if flat:
-                    infos = tuple(self._fs.find(folder, detail=True).values())
+                    # Where the "folder" is a file, some say nothing of it.
+                    infos = tuple(filter(None, self._fs.find(folder, detail=True).values()))
                 else:
                     infos = tuple(self._fs.ls(folder, detail=True))
             except (FileNotFoundError, NotADirectoryError):
