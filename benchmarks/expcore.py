@@ -98,12 +98,13 @@ def digests() -> Iterator[str]:
     t["sha256"] *= GIGABYTE / (8 << 24)
     t["joblib"] = compare(1, joblib=lambda: joblib.hash(array))["joblib"]
     yield ""
-    yield "| array of 1 GiB | speed | of raw xxh3_128 |"
-    yield "|---|--:|--:|"
+    yield "| array of 1 GiB | speed | of raw xxh3_128 | times joblib |"
+    yield "|---|--:|--:|--:|"
     names = {"raw": "raw xxh3_128", "uint8": "expcore, uint8", "float64": "expcore, float64",
              "sha256": "hashlib.sha256 (raw)", "joblib": "joblib.hash"}  # fmt: skip
     for name, label in names.items():
-        yield f"| {label} | {GIGABYTE / t[name] / 1e9:.1f} GB/s | {t['raw'] / t[name]:.0%} |"
+        speed, share = GIGABYTE / t[name] / 1e9, t["raw"] / t[name]
+        yield f"| {label} | {speed:.1f} GB/s | {share:.0%} | {t['joblib'] / t[name]:.0f} |"
 
 
 def files(size: int) -> Iterator[str]:
@@ -196,6 +197,11 @@ def main() -> None:
         "",
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}; "
         f"{peers}. Best of several rounds, taken in turns; load {os.getloadavg()[0]:.1f}.",
+        "",
+        "Goals: an array of 1 GiB at 80% of raw xxh3_128 and 30 times joblib; a small tuple in",
+        "2 µs; a config and a set of strings no slower than dask; a file at 80% of its read",
+        "speed; 1,000 files of 4 kB at 100 ms in 5 s. On a machine with an idle core a second thread",
+        "looks for NaNs in large float arrays.",
         "",
         "## Digests",
         "",
