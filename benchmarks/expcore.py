@@ -200,7 +200,7 @@ def main() -> None:
         "",
         "Goals: an array of 1 GiB at 80% of raw xxh3_128 and 30 times joblib; a small tuple in",
         "2 µs; a config and a set of strings no slower than dask; a file at 80% of its read",
-        "speed; 1,000 files of 4 kB at 100 ms in 5 s. On a machine with an idle core a second thread",
+        "speed; 1,000 files of 4 kB at 100 ms in 5 s. Where a core is idle, a second thread",
         "looks for NaNs in large float arrays.",
         "",
         "## Digests",
