@@ -184,13 +184,15 @@ class _Writer:
         """Switch direct writes, where the system has them."""
         if on == self.direct or fcntl is None or not hasattr(os, "O_DIRECT"):
             return
-        self.direct = False
         flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
         flags = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
         try:
             fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags)
-        except OSError:  # the file system has none
-            return
+        except OSError:
+            if on:  # the file system has none
+                return
+            raise
+        # Last: a thread that reads False may count on the flag being gone.
         self.direct = on
 
     def _write_at(self, view: memoryview, offset: int) -> None:
