@@ -19,11 +19,14 @@ pytest.importorskip("b2sdk")
 
 from expcore import (
     AccessDenied,
+    B2Storage,
     IntegrityError,
     InvalidKey,
     KeyExists,
     KeyNotFound,
     QuotaExceeded,
+    Retry,
+    RetryingStorage,
     Storage,
     StorageUnavailable,
     digest_tree,
@@ -31,8 +34,6 @@ from expcore import (
     sync_down,
     sync_up,
 )
-from expcore._b2 import B2Storage
-from expcore._retry import Retry, RetryingStorage
 from expcore.testing import StorageContract, keys
 
 

@@ -16,15 +16,16 @@ pytest.importorskip("fsspec")
 
 from expcore import (
     AccessDenied,
+    FsspecStorage,
     InvalidKey,
     KeyExists,
     MissingExtraError,
+    Retry,
+    RetryingStorage,
     Storage,
     StorageUnavailable,
     open_storage,
 )
-from expcore._fsspec import FsspecStorage
-from expcore._retry import Retry, RetryingStorage
 from expcore.testing import StorageContract, keys
 
 pytestmark = [

@@ -24,8 +24,7 @@ def open_remote(config: Config) -> expcore.Storage | None:
         from expcore import open_storage
 
         return open_storage(config.remote)
-    from expcore._b2 import B2Storage
-    from expcore._retry import RetryingStorage
+    from expcore import B2Storage, RetryingStorage
 
     parts = urlsplit(config.remote)
     key_id, key, realm = (
@@ -38,7 +37,7 @@ def open_remote(config: Config) -> expcore.Storage | None:
 
 def impatient(remote: expcore.Storage) -> expcore.Storage:
     """The same storage, that gives up within seconds: for what is tried again later anyway."""
-    from expcore._retry import Retry, RetryingStorage
+    from expcore import Retry, RetryingStorage
 
     if not isinstance(remote, RetryingStorage):
         return remote
