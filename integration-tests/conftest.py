@@ -1,10 +1,12 @@
-"""What several of these tests need: the wheels of the six packages."""
+"""What several of these tests need: the wheels of the six packages, an S3 service."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from environments import ROOT
@@ -23,3 +25,37 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         subprocess.run(command, check=True)
         (built[name],) = out.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[dict[str, str]]:
+    """An S3 service on the loopback interface: the variables that lead to it.
+
+    One for the whole session, since s3fs keeps its clients, and with them their address.
+    """
+    moto = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_SECRET_ACCESS_KEY": "very-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+    }
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_service: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new bucket, which this process's environment leads to."""
+    import s3fs
+
+    for name, value in s3_service.items():
+        monkeypatch.setenv(name, value)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    bucket = f"bucket-{uuid4().hex[:12]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}"

@@ -7,7 +7,6 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -38,32 +37,9 @@ def b2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield "b2://bucket"
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[None]:
-    """One server for all tests: s3fs keeps its clients, and so their address."""
-    found = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    server = found.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            patch.delenv(name, raising=False)
-        yield
-        server.stop()
-
-
 @pytest.fixture
-def s3(moto: None) -> str:
-    import s3fs
-
-    bucket = f"bucket-{uuid4().hex[:12]}"
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
-    return f"s3://{bucket}"
+def s3(s3_bucket: str) -> str:
+    return s3_bucket
 
 
 @pytest.fixture(params=["b2", "s3"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,31 +34,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    moto = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            patch.delenv(name, raising=False)
-        yield f"http://{host}:{port}"
-        server.stop()
-
-
 @pytest.fixture
-def bucket(s3: str) -> str:
-    import s3fs
-
-    name = f"bucket-{uuid4().hex[:12]}"
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
-    return f"s3://{name}/some/prefix"
+def bucket(s3_bucket: str) -> str:
+    return f"{s3_bucket}/some/prefix"
 
 
 class TestS3(StorageContract):
@@ -148,7 +125,7 @@ def test_names_that_cannot_be_keys_are_refused_when_a_bucket_lists_them(bucket: 
         list(storage.list())
 
 
-def test_a_server_that_is_gone_is_said_to_be_so(s3: str) -> None:
+def test_a_server_that_is_gone_is_said_to_be_so(bucket: str) -> None:
     options: dict[str, Any] = {
         "endpoint_url": "http://127.0.0.1:9",
         "config_kwargs": {"retries": {"max_attempts": 1}, "connect_timeout": 1},
@@ -161,12 +138,12 @@ def test_a_server_that_is_gone_is_said_to_be_so(s3: str) -> None:
         storage.read("k")
 
 
-def test_a_missing_bucket_is_an_error_of_this_package(s3: str) -> None:
+def test_a_missing_bucket_is_an_error_of_this_package(bucket: str) -> None:
     with pytest.raises((AccessDenied, FileNotFoundError)):
         FsspecStorage("s3://no-such-bucket-here/x").write("k", b"")
 
 
-def test_secrets_are_not_shown(s3: str) -> None:
+def test_secrets_are_not_shown(bucket: str) -> None:
     storage = FsspecStorage("s3://bucket/x", key="AKIA", secret="very-secret")
 
     assert "very-secret" not in repr(storage) + storage.url
