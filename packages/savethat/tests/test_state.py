@@ -23,7 +23,7 @@ from savethat._process import started
 from savethat._state import RunState, decode_state, read_state
 
 WAITS = """
-import dataclasses, sys, time, savethat
+import dataclasses, signal, sys, time, savethat
 
 @dataclasses.dataclass(frozen=True)
 class A:
@@ -36,6 +36,10 @@ class Waits(savethat.Node[A, str]):
             time.sleep(0.05)
         return "done"
 
+for name in ("SIGHUP", "SIGINT", "SIGTERM"):  # whoever runs the tests may ignore some, as nohup does
+    if hasattr(signal, name):
+        default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        signal.signal(getattr(signal, name), default)
 savethat.create_node(Waits, storage=savethat.Storage(sys.argv[1]), key="waits").run()
 """
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
