@@ -36,7 +36,7 @@ class Waits(savethat.Node[A, str]):
             time.sleep(0.05)
         return "done"
 
-for name in ("SIGHUP", "SIGINT", "SIGTERM"):  # whoever runs the tests may ignore some, as nohup does
+for name in ("SIGHUP", "SIGINT", "SIGTERM"):  # the caller may ignore some (nohup)
     if hasattr(signal, name):
         default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
         signal.signal(getattr(signal, name), default)
