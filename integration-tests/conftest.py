@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,3 +60,14 @@ def s3_bucket(s3_service: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> st
     bucket = f"bucket-{uuid4().hex[:12]}"
     s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
     return f"s3://{bucket}"
+
+
+@pytest.fixture
+def s3_elsewhere(s3_service: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The URL of a new bucket, and the environment of a process that is to reach it."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    reach = kept | s3_service
+    bucket = f"bucket-{uuid4().hex[:12]}"
+    made = f"import s3fs; s3fs.S3FileSystem().mkdir({bucket!r})"
+    subprocess.run([sys.executable, "-c", made], env=reach, check=True)
+    return f"s3://{bucket}", reach

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,26 +42,14 @@ for run in storage.find_runs():
 
 
 @pytest.fixture
-def environment() -> Iterator[dict[str, str]]:
-    """An S3 service on the loopback interface, and how to reach it."""
-    moto = pytest.importorskip("moto.server")
-    s3fs = pytest.importorskip("s3fs")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    reach = {
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
-        "AWS_SECRET_ACCESS_KEY": "very-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    made = "import s3fs; s3fs.S3FileSystem().mkdir('runs')"
-    whole = {**kept, **reach, "SAVETHAT_DISABLE_PLUGINS": "1"}
-    subprocess.run([sys.executable, "-c", made], env=whole, check=True)
-    assert s3fs is not None
-    yield whole
-    server.stop()
+def bucket(s3_elsewhere: tuple[str, dict[str, str]]) -> str:
+    return s3_elsewhere[0]
+
+
+@pytest.fixture
+def environment(s3_elsewhere: tuple[str, dict[str, str]]) -> dict[str, str]:
+    """How to reach an S3 service on the loopback interface."""
+    return s3_elsewhere[1] | {"SAVETHAT_DISABLE_PLUGINS": "1"}
 
 
 def run(environment: dict[str, str], script: str, *words: object) -> str:
@@ -74,12 +61,12 @@ def run(environment: dict[str, str], script: str, *words: object) -> str:
 
 
 def test_runs_on_s3_are_found_had_back_and_removed_from_another_machine(
-    environment: dict[str, str], tmp_path: Path
+    bucket: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     here, there = tmp_path / "here" / "savethat.toml", tmp_path / "there" / "savethat.toml"
     for toml in (here, there):
         toml.parent.mkdir()
-        toml.write_text('remote = "s3://runs/my_project"\n')
+        toml.write_text(f'remote = "{bucket}/my_project"\n')
 
     run(environment, SCRIPT, here, "one", "final")
     run(environment, SCRIPT, there, "two", "final")
