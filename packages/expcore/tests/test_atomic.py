@@ -11,7 +11,7 @@ import pytest
 
 from expcore import open_atomic, sweep, write_file
 from expcore._atomic import make_folders
-from expcore._stream import BLOCK_BYTES, STAGE_BYTES
+from expcore._stages import BLOCK_BYTES, STAGE_BYTES
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes and links are POSIX's")
 LARGE = 2 * STAGE_BYTES + 3 * BLOCK_BYTES + 17
@@ -210,14 +210,14 @@ def test_folders_are_made_and_a_file_in_the_way_is_named(tmp_path: Path) -> None
 def test_writes_that_cannot_be_direct_are_buffered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from expcore import _stream
+    from expcore import _stages
 
     def refuse(*_: object) -> int:
         raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(_stream.fcntl, "fcntl", refuse)
+    monkeypatch.setattr(_stages.fcntl, "fcntl", refuse)
     data = os.urandom(LARGE)
-    monkeypatch.setattr(_stream.fcntl, "fcntl", lambda *a: 0 if a[1] == 3 else refuse())
+    monkeypatch.setattr(_stages.fcntl, "fcntl", lambda *a: 0 if a[1] == 3 else refuse())
 
     write_file(tmp_path / "a", data)
 

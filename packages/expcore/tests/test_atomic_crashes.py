@@ -29,6 +29,8 @@ WRITERS = {
     "open": "f = open_atomic(target); file = f.__enter__(); file.write(b'new' * 100); "
     "file.seek(3); file.write(b'NEW'); f.__exit__(None, None, None)",
 }
+ONE_THREAD = "import expcore._stages, expcore._stream; expcore._stream.in_order = map; "
+"""strace counts the calls of each thread for itself."""
 NEW = {
     "small": b"new" * 100,
     "large": bytes(range(256)) * 36864 + b"tail",
@@ -52,14 +54,17 @@ def strace() -> None:
         pytest.skip(reason)
 
 
-def run(folder: Path, writer: str, *inject: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, writer: str, *inject: str, threads: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run a writer in a process of its own; only calls that touch `folder` are injected into."""
     import expcore
 
     # The imports of the writer happen first; -P restricts to the store's paths and descriptors.
     code = (
         "import sys; from pathlib import Path; from expcore import open_atomic, write_file; "
-        f"import mmap, fcntl; target = Path(sys.argv[1]); {WRITERS[writer]}"
+        f"import mmap, fcntl; {'' if threads else ONE_THREAD}target = Path(sys.argv[1]); "
+        f"{WRITERS[writer]}"
     )
     injections = [part for one in inject for part in ("-e", f"inject={one}")]
     return subprocess.run(
@@ -144,11 +149,27 @@ def test_a_writer_killed_at_any_call_leaves_the_old_bytes_or_the_new(
     assert len(seen) == 2  # some kills came before the rename, and some after
 
 
+@pytest.mark.parametrize("writer", ["large", "pieces"])
+def test_several_threads_killed_at_any_write_leave_the_old_bytes_or_the_new(
+    folder: Path, writer: str
+) -> None:
+    hits = 0
+
+    for when in (1, 1, 1, 2):  # of whichever thread makes so many first
+        prepare(folder, writer)
+        killed = run(folder, writer, f"pwrite64:signal=KILL:when={when}", threads=True)
+        hits += killed.returncode != 0
+        check(folder, writer)
+
+    assert hits >= 3
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize(
     "fault",
     [
-        "write:error=ENOSPC", "write:error=EIO:when=2+", "fsync:error=EIO:when=1",
+        "write:error=ENOSPC", "write:error=EIO:when=2+", "pwrite64:error=ENOSPC",
+        "pwrite64:error=EIO:when=2+", "fsync:error=EIO:when=1",
         "fallocate:error=ENOSPC", "rename:error=EIO", "link,linkat:error=EIO",
         "openat:error=EACCES:when=1", "fsync:error=ENOSPC:when=1",
     ],

@@ -12,7 +12,8 @@ import expcore
 
 @pytest.mark.parametrize("name", expcore.__all__)
 def test_each_public_name_can_be_imported(name: str) -> None:
-    assert getattr(expcore, name).__module__.startswith("expcore")
+    if name != "crc32":  # another library's function, as it is
+        assert getattr(expcore, name).__module__.startswith("expcore")
     assert name in dir(expcore)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from expcore import write_file
-from expcore._stream import STAGE_BYTES
+from expcore._stages import STAGE_BYTES
 
 
 @pytest.mark.parametrize("limit", [1, 4096, 5000, 1 << 20])
@@ -17,8 +17,8 @@ def test_short_writes_are_continued(
 ) -> None:
     size = 2000 if limit == 1 else 2 * STAGE_BYTES + 12_345
     data = os.urandom(size)
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, view: real(fd, memoryview(view)[:limit]))
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, view, at: real(fd, memoryview(view)[:limit], at))
 
     write_file(tmp_path / "a", data)
     write_file(tmp_path / "b", (data[i : i + 700_001] for i in range(0, size, 700_001)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expcore._atomic import open_atomic, sweep, write_file
+from expcore._atomic import make_folders, open_atomic, sweep, write_file
 from expcore._canonical import digest
 from expcore._digest import digest_bytes, digest_file, digest_tree
 from expcore._local import LocalStorage
@@ -13,6 +13,7 @@ from expcore._open import open_storage
 from expcore._progress import progress_bar
 from expcore._resolve import register
 from expcore._signal import Signal, SignalWarning
+from expcore._stages import write_stages
 from expcore._storage import Prefix, Stat, Storage
 from expcore._sync import SyncReport, sync_down, sync_up
 from expcore.errors import (
@@ -32,6 +33,7 @@ from expcore.errors import (
 
 if TYPE_CHECKING:
     from expcore._b2 import B2Storage
+    from expcore._crc import crc32, crc32_combine
     from expcore._fsspec import FsspecStorage
     from expcore._retry import Retry, RetryingStorage
 
@@ -62,10 +64,13 @@ __all__ = [
     "SyncReport",
     "UndigestableError",
     "UnknownSchemeError",
+    "crc32",
+    "crc32_combine",
     "digest",
     "digest_bytes",
     "digest_file",
     "digest_tree",
+    "make_folders",
     "open_atomic",
     "open_storage",
     "progress_bar",
@@ -74,11 +79,14 @@ __all__ = [
     "sync_down",
     "sync_up",
     "write_file",
+    "write_stages",
 ]
 
 _LATER = {
     "B2Storage": "expcore._b2",
     "FsspecStorage": "expcore._fsspec",
+    "crc32": "expcore._crc",
+    "crc32_combine": "expcore._crc",
     "Retry": "expcore._retry",
     "RetryingStorage": "expcore._retry",
 }

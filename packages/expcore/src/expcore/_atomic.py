@@ -148,7 +148,12 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and its parents, durably."""
+    """Make a folder and its parents; when this returns, they survive a power failure.
+
+    Raises:
+        NotADirectoryError: There is a file in the way.
+        OSError: One cannot be made.
+    """
     if folder.is_dir():
         return
     if folder.parent != folder:
