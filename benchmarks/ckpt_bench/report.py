@@ -15,9 +15,9 @@ Times = dict[str, dict[str, dict[str, float]]]
 
 
 def table(found: Times, extra: dict[str, float], megabytes: int, rounds: int) -> str:
-    from ckpt import _crc
+    from expcore import crc32
 
-    library = getattr(_crc.crc32, "__module__", "zlib")
+    library = getattr(crc32, "__module__", "zlib")
     lines = [
         "# ckpt\n",
         f"{os.cpu_count()} cores, shared with other work (load {os.getloadavg()[0]:.1f} at the "

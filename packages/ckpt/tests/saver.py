@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import ckpt
-from ckpt import _direct
+from expcore import _stages
 
 
 def variables(value: float) -> ckpt.VarCollection:
@@ -39,7 +39,7 @@ def main() -> None:
     """Do what the module says."""
     root = Path(sys.argv[1])
     if sys.argv[2:] == ["staged"]:  # as a large file is written: in parts, by several threads
-        _direct.STAGE = 256 << 10
+        _stages.STAGE_BYTES = 256 << 10
     template = root / "template"
     checkpoint = ckpt.Checkpoint(template, keep_ckpts=2, verbose=False)
     for idx in (1, 2):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from ckpt._crc import combine, crc32
 from ckpt._entries import shown
 from ckpt._npz import PIECE
 from ckpt._zip import LOCAL
+from expcore import crc32, crc32_combine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +85,7 @@ class Arena:
             if isinstance(task, Part):
                 before = crcs.get(task.row)
                 length = task.end - task.begin
-                crcs[task.row] = crc if before is None else combine(before, crc, length)
+                crcs[task.row] = crc if before is None else crc32_combine(before, crc, length)
             if progress is not None:
                 progress(task.end - task.begin)
         for row, crc in crcs.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from ckpt._assign import Renamer, Report
 from ckpt._background import Writer
 from ckpt._collection import VarCollection, check_collection
-from ckpt._disk import make_folders, sync
+from ckpt._disk import sync
 from ckpt._events import announce, held
 from ckpt._io import collect_arrays, plain_meta
 from ckpt._newest import restore_newest
@@ -19,7 +19,7 @@ from ckpt._preempt import Preemption
 from ckpt._restored import Restored
 from ckpt._snapshot import Snapshot
 from ckpt.errors import CheckpointNotFoundError
-from expcore import sweep
+from expcore import make_folders, sweep
 
 if TYPE_CHECKING:
     import os

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ckpt import _npy, _zip
-from ckpt._crc import crc32
 from ckpt._dtypes import Array, to_stored
 from ckpt.errors import UnsupportedValueError
+from expcore import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

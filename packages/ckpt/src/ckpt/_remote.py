@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ckpt._background import Writer
-from ckpt._disk import make_folders
 from ckpt._reader import NpzReader, blamed
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
-from expcore import Stat, open_storage
+from expcore import Stat, make_folders, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
