@@ -29,7 +29,7 @@ WRITERS = {
     "open": "f = open_atomic(target); file = f.__enter__(); file.write(b'new' * 100); "
     "file.seek(3); file.write(b'NEW'); f.__exit__(None, None, None)",
 }
-ONE_THREAD = "import expcore._stages, expcore._stream; expcore._stream.in_order = map; "
+ONE_THREAD = "from expcore._stages import Workers; Workers.do = lambda _, f, *a: [f(*a)]; "
 """strace counts the calls of each thread for itself."""
 NEW = {
     "small": b"new" * 100,

@@ -15,6 +15,7 @@ from expcore._resolve import register
 from expcore._signal import Signal, SignalWarning
 from expcore._stages import write_stages
 from expcore._storage import Prefix, Stat, Storage
+from expcore._stream import StagedFile, staged
 from expcore._sync import SyncReport, sync_down, sync_up
 from expcore.errors import (
     AccessDenied,
@@ -57,6 +58,7 @@ __all__ = [
     "RetryingStorage",
     "Signal",
     "SignalWarning",
+    "StagedFile",
     "Stat",
     "Storage",
     "StorageUnavailable",
@@ -75,6 +77,7 @@ __all__ = [
     "open_storage",
     "progress_bar",
     "register",
+    "staged",
     "sweep",
     "sync_down",
     "sync_up",

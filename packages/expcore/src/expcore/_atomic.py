@@ -58,7 +58,7 @@ def write_file(
     b'old or new'
     """
     with open_atomic(path, overwrite=overwrite, follow_symlinks=follow_symlinks) as file:
-        write_all(file.fileno(), data, progress)
+        write_all(file, data, progress)
 
 
 @contextmanager

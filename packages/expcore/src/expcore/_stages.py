@@ -14,7 +14,7 @@ import mmap
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, Self, TypeVar
 
 try:
     import fcntl
@@ -23,13 +23,13 @@ except ImportError:  # Windows: all writes are buffered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 STAGE_BYTES = 8 << 20
 BLOCK_BYTES = 4096
 THREADS = 3
 _REFUSED = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 
 def write_stages(
@@ -66,31 +66,53 @@ def write_stages(
         length = min(STAGE_BYTES, size - begin)
         with stage[:length] as buffer:
             made = fill(buffer, begin)
-        writer.write(stage, length, begin)
-        return length, made
+        return writer.write(stage, length, begin), made
 
     results: list[T] = []
-    begins = range(0, size, STAGE_BYTES)
-    with StageWriter(file.fileno(), size) as writer:
-        for length, made in in_order(make, begins) if len(begins) > 1 else map(make, begins):
+
+    def note(done: Iterable[tuple[int, T]]) -> None:
+        for length, made in done:
             results.append(made)
             if progress is not None:
                 progress(length)
+
+    with StageWriter(file.fileno(), size) as writer, Workers[tuple[int, T]]() as workers:
+        if 0 < size <= STAGE_BYTES:
+            note([make(0)])
+        else:
+            for begin in range(0, size, STAGE_BYTES):
+                note(workers.do(make, begin))
+            note(workers.rest())
     return results
 
 
-def in_order(function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
-    """Apply a function by a few threads; after an error no more is begun."""
-    from concurrent.futures import Future, ThreadPoolExecutor  # imports logging
+class Workers(Generic[T]):
+    """A few threads that are begun when they are needed; results come in the order of the work."""
 
-    running: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(THREADS, "expcore-write") as pool:
-        for item in items:
-            running.append(pool.submit(function, item))
-            if len(running) > THREADS:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._running: deque[Future[T]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def do(self, function: Callable[..., T], *args: object) -> list[T]:
+        """Have something done; return the result that was waited for to make room, if any."""
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # imports logging
+
+            self._pool = ThreadPoolExecutor(THREADS, "expcore-write")
+        self._running.append(self._pool.submit(function, *args))
+        return [self._running.popleft().result()] if len(self._running) > THREADS else []
+
+    def rest(self) -> Iterator[T]:
+        """Wait for all that is not yet done."""
+        while self._running:
+            yield self._running.popleft().result()
 
 
 class StageWriter:
@@ -127,8 +149,12 @@ class StageWriter:
         except IndexError:
             return memoryview(mmap.mmap(-1, STAGE_BYTES))
 
-    def write(self, stage: memoryview, length: int, offset: int) -> None:
-        """Write a stage and take its memory back; the last one may be shorter."""
+    def write(self, stage: memoryview, length: int, offset: int) -> int:
+        """Write a stage and take its memory back; the last one may be shorter.
+
+        Returns:
+            How many bytes those were.
+        """
         if length == STAGE_BYTES and not self._direct:
             with self._lock:
                 self._switch(on=True)
@@ -138,6 +164,7 @@ class StageWriter:
         if whole < length:
             self._end = bytes(stage[whole:length]), offset + whole
         self._free.append(stage)
+        return length
 
     def _write(self, view: memoryview, offset: int) -> None:
         done = 0

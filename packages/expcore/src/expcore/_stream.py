@@ -1,26 +1,27 @@
-"""Write buffers, one after another, to a file: they are gathered into stages."""
+"""Write a file from its beginning to its end: what comes is gathered into stages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
-from expcore._stages import STAGE_BYTES, StageWriter, in_order
+from expcore._stages import STAGE_BYTES, StageWriter, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from typing_extensions import Buffer
 
 
 def write_all(
-    descriptor: int,
+    file: BinaryIO,
     data: Buffer | Iterable[Buffer],
     progress: Callable[[int], object] | None = None,
 ) -> None:
     """Write a buffer, or several one after another, to an empty file.
 
     Args:
-        descriptor: Open for writing.
+        file: Open for writing.
         data: What to write.
         progress: Called with the number of bytes written since its last call.
 
@@ -30,42 +31,90 @@ def write_all(
     """
     whole = _as_view(data)
     size = 0 if whole is None else len(whole)
-    views = map(_bytes_of, data) if whole is None else iter([whole])  # type: ignore[arg-type]  # an iterable, as it is no buffer
-
-    def write(stage: tuple[memoryview, int, int]) -> int:
-        writer.write(*stage)
-        return stage[1]
-
-    with StageWriter(descriptor, size) as writer:
-        stages = _stages(views, writer)
-        for length in map(write, stages) if 0 < size <= STAGE_BYTES else in_order(write, stages):
-            if progress is not None:
-                progress(length)
+    with staged(file, size=size, progress=progress) as stages:
+        for buffer in data if whole is None else (whole,):  # type: ignore[union-attr]
+            stages.write(buffer)
 
 
-def _stages(
-    views: Iterator[memoryview], writer: StageWriter
-) -> Iterator[tuple[memoryview, int, int]]:
-    """Gather bytes; yield the memory of each stage, how much of it is filled, and its place."""
-    stage, filled, offset = writer.take(), 0, 0
-    for view in views:
+@contextmanager
+def staged(
+    file: BinaryIO, *, size: int = 0, progress: Callable[[int], object] | None = None
+) -> Generator[StagedFile]:
+    """Write a file from its beginning in stages, by several threads.
+
+    Args:
+        file: Empty, open for writing; after the block it can be written as before, anywhere.
+        size: About how many bytes will be written, if that is known; space is reserved first.
+        progress: Called with the number of bytes written since its last call.
+
+    Yields:
+        What to write to; all is written when the block ends well.
+
+    Raises:
+        OSError: From a write, or from the end of the block: not all could be written.
+
+    >>> from pathlib import Path
+    >>> from expcore import open_atomic, staged
+    >>> with open_atomic("hello.txt") as file, staged(file) as stages:
+    ...     for word in (b"hello ", b"world"):
+    ...         stages.write(word)
+    >>> Path("hello.txt").read_text()
+    'hello world'
+    """
+    file.flush()
+    with StageWriter(file.fileno(), size) as writer, Workers[int]() as workers:
+        stages = StagedFile(writer, workers, progress or (lambda _: None))
+        yield stages
+        stages.finish()
+
+
+class StagedFile:
+    """Gathers what is written until a stage is full; see :func:`staged`."""
+
+    def __init__(
+        self, writer: StageWriter, workers: Workers[int], progress: Callable[[int], object]
+    ) -> None:
+        self._writer, self._workers, self._progress = writer, workers, progress
+        self._stage = writer.take()
+        self._filled = self._offset = 0
+
+    def write(self, data: Buffer) -> None:
+        """Write bytes behind those that were written before.
+
+        Raises:
+            OSError: These, or earlier ones, could not be written.
+            TypeError: It has no bytes.
+            ValueError: It has gaps.
+        """
+        view = _as_view(data)
+        if view is None:
+            raise TypeError(f"cannot write {type(data).__name__}; it has no bytes")
         done = 0
         while done < len(view):
-            count = min(len(view) - done, STAGE_BYTES - filled)
-            stage[filled : filled + count] = view[done : done + count]
-            done, filled = done + count, filled + count
-            if filled == STAGE_BYTES:
-                yield stage, filled, offset
-                stage, filled, offset = writer.take(), 0, offset + STAGE_BYTES
-    if filled:
-        yield stage, filled, offset
+            if self._filled == STAGE_BYTES:
+                self._send()
+            count = min(len(view) - done, STAGE_BYTES - self._filled)
+            self._stage[self._filled : self._filled + count] = view[done : done + count]
+            done += count
+            self._filled += count
 
+    def finish(self) -> None:
+        """Write what is left."""
+        if self._offset:
+            self._send()
+            for length in self._workers.rest():
+                self._progress(length)
+        elif self._filled:
+            self._progress(self._writer.write(self._stage, self._filled, 0))
 
-def _bytes_of(data: object) -> memoryview:
-    view = _as_view(data)
-    if view is None:
-        raise TypeError(f"cannot write {type(data).__name__}; it has no bytes")
-    return view
+    def _send(self) -> None:
+        """Have a stage written while the next one is filled."""
+        for length in self._workers.do(
+            self._writer.write, self._stage, self._filled, self._offset
+        ):
+            self._progress(length)
+        self._offset += self._filled
+        self._stage, self._filled = self._writer.take(), 0
 
 
 def _as_view(data: object) -> memoryview | None:
