@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -68,6 +69,30 @@ def test_prints_are_in_both_logs_and_on_the_terminal(
     shown = capsys.readouterr()
     assert shown.out == "one 2!\n"
     assert "to stderr\n" in shown.err
+
+
+def test_a_last_line_without_an_end_is_logged(talk: Talker) -> None:
+    folder = talk(lambda: print("no end", end=""))
+
+    assert ("STDOUT", "no end") in records(folder)
+    assert "no end\n" in (folder / "output.log").read_text()
+
+
+def test_lines_of_logging_are_logged_when_its_handler_is_older_than_the_run(
+    talk: Talker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = logging.getLogger("a library")
+    handler = logging.StreamHandler()  # keeps the stderr of now
+    theirs.addHandler(handler)
+    before = handler.stream
+    try:
+        folder = talk(lambda: theirs.warning("from a library"))
+        assert handler.stream is before
+    finally:
+        theirs.removeHandler(handler)
+
+    assert ("STDERR", "from a library") in records(folder)
+    assert "from a library" in capsys.readouterr().err
 
 
 def test_warnings_are_logged(project: Project) -> None:

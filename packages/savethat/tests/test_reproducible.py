@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from savethat._git import git_facts, without_secrets
+from savethat._git import git_facts
 from savethat._reproducible import reproducible_facts
+from savethat._secret import without_secrets
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +49,7 @@ def everything(folder: Path) -> str:
 def test_no_file_of_the_run_has_it(
     storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
+    savethat.set_project_dir(storage.storage_path)  # not these tests, with the word in their diff
     words = ["--token", WORD, "--pins", "424242", "--user", user]
     monkeypatch.setattr("sys.argv", ["prog", *words])
     node = savethat.create_node(Login, words, storage=storage)
@@ -61,6 +65,37 @@ def test_no_file_of_the_run_has_it(
     assert "printed ***" in kept
     for leak in ("hunter2", "424242"):
         assert leak not in kept
+
+
+def test_the_files_stay_json_whatever_the_secret_is(
+    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--token", '"', "--pins", "1", "--user", "me"]
+    monkeypatch.setattr("sys.argv", ["prog", *words])
+    node = savethat.create_node(Login, words, storage=storage)
+
+    node.run()
+
+    json.loads((node.output_dir / "reproducible.json").read_text())
+    for line in (node.output_dir / "output.jsonl").read_text().splitlines():
+        assert "record" in json.loads(line)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_key_that_was_written_into_the_toml_is_not_in_the_diff(tmp_path: Path) -> None:
+    toml = tmp_path / "savethat.toml"
+    toml.write_text('local_path = "runs"\n')
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True)
+    remote = (tmp_path / "remote").as_uri()
+    toml.write_text(f'local_path = "runs"\nremote = "{remote}"\nb2_key = "hunter2"\n')
+
+    node = savethat.create_node(Login, {"token": WORD}, env_file=toml)
+    node.run()
+
+    assert "b2_key" in (node.output_dir / "reproducible.json").read_text()
+    assert "hunter2" not in everything(node.output_dir)
 
 
 def test_it_is_not_kept_so_it_must_be_given_again(storage: savethat.Storage) -> None:

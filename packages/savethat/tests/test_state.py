@@ -101,7 +101,10 @@ def test_signals_interrupt_a_run_which_says_so(
     assert state is not None
     assert (state.state, state.error) == ("interrupted", error)
     assert state_of(tmp_path) == "interrupted"
-    assert "Traceback" in (tmp_path / "waits" / "output.log").read_text()
+    log = (tmp_path / "waits" / "output.log").read_text()
+    assert "Traceback" in log
+    assert log.endswith(f"waits interrupted: {error}\n")
+    assert "failed" not in log
 
 
 def test_a_program_s_own_handler_is_left_alone(storage: savethat.Storage) -> None:

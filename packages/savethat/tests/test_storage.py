@@ -194,6 +194,65 @@ def test_remote_runs_are_found_alike_and_with_their_arguments(
     assert elsewhere.load_results(completed) == "good"
 
 
+def test_a_file_had_from_a_remote_run_hides_nothing_of_it(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    key = run(Word, synced, "good")
+    before = elsewhere.find_runs()
+
+    assert elsewhere.load_results(key) == "good"
+    assert not (elsewhere / key).exists()
+    with elsewhere.open(f"{key}/results.pickle", "rb") as file:
+        assert file.read()
+
+    assert elsewhere.find_runs() == before
+    assert [str(path) for path, _ in elsewhere.find_run_files()] == [key]
+
+
+def test_half_of_a_download_is_no_run(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import expcore
+
+    key = run(Word, synced, "good")
+    remote = elsewhere.remote
+    assert remote is not None
+    download = type(remote).download
+
+    def some(self: object, name: str, path: Path) -> None:
+        if name.endswith("results.pickle"):
+            raise expcore.StorageUnavailable(remote.url, "download", "the cable is out")
+        download(remote, name, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(remote), "download", some)
+        with pytest.raises(expcore.SyncIncomplete):
+            elsewhere.download(key)
+    assert elsewhere.find_runs(remote=False) == []
+
+    assert elsewhere.download(key) == elsewhere / key
+    assert elsewhere.find_runs(remote=False) == synced.find_runs(remote=False)
+
+
+def test_an_argument_named_as_a_fact_of_the_run_does_not_hide_it(
+    storage: savethat.Storage,
+) -> None:
+    key = run(Word, storage, "a")
+    (storage / key / "args.json").write_text('{"run_state": "odd", "word": "a"}')
+
+    (found,) = storage.find_runs()
+
+    assert (found["run_state"], found["word"]) == ("completed", "a")
+
+
+def test_no_password_of_the_remote_is_shown(tmp_path: Path) -> None:
+    remote = "sftp://me:hunter2@host/runs"
+    storage = savethat.Storage(Config(local_path=tmp_path, remote=remote))
+
+    assert "hunter2" not in repr(storage) + repr(storage.config)
+    assert "sftp://host/runs" in repr(storage)
+
+
 def test_removal_takes_nested_files_here_and_remotely(
     synced: savethat.Storage, elsewhere: savethat.Storage
 ) -> None:
@@ -234,95 +293,3 @@ def test_results_that_others_could_have_written_are_not_unpickled(
     (storage / key).chmod(0o755)
     assert stat.S_IMODE((storage / key).stat().st_mode) == 0o755
     assert storage.load_results(key) == "a"
-
-
-def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
-    synced: savethat.Storage, elsewhere: savethat.Storage
-) -> None:
-    class Odd(Word):
-        def _run(self) -> str:
-            (self.output_dir / "deep").mkdir()
-            for name in ("aux.txt", "deep/bad\\name", "good.txt"):
-                (self.output_dir / name).write_text("x")
-            return "done"
-
-    node = savethat.create_node(Odd, storage=synced)
-    with pytest.warns(savethat.NotSyncedWarning) as caught:
-        node.run()
-
-    messages = sorted(str(warning.message) for warning in caught)
-    assert [message.partition(" is not uploaded")[0] for message in messages] == [
-        f"'aux.txt' of {node.key}",
-        f"'deep/bad\\\\name' of {node.key}",
-    ]
-    (found,) = elsewhere.find_runs()
-    assert found["run_completed"]
-    assert str(Path(node.key, "good.txt")) in [str(Path(file)) for file in found["run_files"]]
-
-
-def test_a_run_of_a_version_without_states_can_be_uploaded(
-    synced: savethat.Storage, elsewhere: savethat.Storage
-) -> None:
-    folder = synced / "FitOLS_2022-05-01T10-00-00"
-    folder.mkdir(parents=True)
-    (folder / "args.json").write_text("{}")
-
-    synced.upload(folder.name)
-
-    assert [run["run_state"] for run in elsewhere.find_runs()] == ["failed"]
-
-
-def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from savethat import _sync
-
-    run(Word, elsewhere, "theirs", "final")
-    monkeypatch.setattr(_sync, "_claim_remotely", lambda *_: True)
-    monkeypatch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
-    with pytest.warns(savethat.NotSyncedWarning, match="down"):
-        assert run(Word, synced, "mine", "final") == "final"
-    monkeypatch.undo()
-    assert _sync.pending(synced) == ["final"]
-
-    assert _sync.push_pending(synced) == ["final-2"]
-
-    assert _sync.pending(synced) == []
-    assert not (synced / "final").exists()
-    assert {r["run_key"]: r["word"] for r in elsewhere.find_runs()} == {
-        "final": "theirs",
-        "final-2": "mine",
-    }
-
-
-def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from savethat import _sync
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
-        with pytest.warns(savethat.NotSyncedWarning, match="down"):
-            key = run(Word, synced, "a")
-    assert _sync.pending(synced) == [key]
-
-    assert synced.upload(key).endswith(f"/{key}")
-
-    assert _sync.pending(synced) == []
-    assert elsewhere.load_results(key) == "a"
-
-
-def test_a_run_that_is_going_on_can_upload_itself(
-    synced: savethat.Storage, elsewhere: savethat.Storage
-) -> None:
-    class Uploads(Word):
-        def _run(self) -> str:
-            (self.output_dir / "half.txt").write_text("half")
-            self.storage.upload(self.key)
-            (found,) = elsewhere.find_runs()
-            return f"{found['run_state']} {len(found['run_files'])}"
-
-    node = savethat.create_node(Uploads, storage=synced)
-
-    assert node.run().startswith("running ")
-    assert elsewhere.find_runs()[0]["run_state"] == "completed"

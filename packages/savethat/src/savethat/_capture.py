@@ -36,6 +36,11 @@ class Tee:
         written: int = self.stream.write(text)
         return written
 
+    def rest(self) -> str:
+        """What this thread has printed since its last whole line."""
+        text: str = getattr(self._parts, "text", "")
+        return text.removesuffix("\r").rpartition("\r")[2]
+
     def writelines(self, lines: Any) -> None:
         """Pass lines on."""
         for line in lines:
@@ -50,7 +55,11 @@ class Tee:
 
 @contextmanager
 def captured(listener: Listener) -> Generator[None]:
-    """Call ``listener(stream, line)`` for each line printed during the block."""
+    """Call ``listener(stream, line)`` for each line printed during the block.
+
+    What is printed by Python's own streams, that is: what a library in C or a child process writes
+    goes to the terminal alone.
+    """
     with _lock:
         if not _listeners:
             for name in ("stdout", "stderr"):
@@ -58,14 +67,30 @@ def captured(listener: Listener) -> Generator[None]:
                 if stream is not None:  # there is none under pythonw
                     _installed[name] = Tee(name, stream)
                     setattr(sys, name, _installed[name])
+                    _let_logging_write_to(_installed[name], instead_of=stream)
         _listeners.append(listener)
     try:
         yield
     finally:
         with _lock:
+            for name, tee in _installed.items():
+                if rest := tee.rest():  # the last line had no end
+                    listener(name, rest)
             _listeners.remove(listener)
             if not _listeners:
                 for name, tee in _installed.items():
                     if getattr(sys, name) is tee:  # else someone has put another in its place
                         setattr(sys, name, tee.stream)
+                    _let_logging_write_to(tee.stream, instead_of=tee)
                 _installed.clear()
+
+
+def _let_logging_write_to(stream: Any, *, instead_of: Any) -> None:
+    """Replace a stream of logging's handlers, which keep the one that they were made with."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):  # a placeholder has none
+            if getattr(handler, "stream", None) is instead_of:
+                handler.setStream(stream)

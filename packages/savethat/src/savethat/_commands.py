@@ -144,16 +144,16 @@ class Project:
 
     def sync(self, _: argparse.Namespace) -> Iterator[str]:
         """Upload the runs that could not be uploaded when they were made."""
-        from savethat._pending import pending
-        from savethat._sync import push
+        from savethat._sync import push_pending
 
         storage = self.storage()
         if storage.config.remote is None:
             raise Refused("there is no remote storage to sync with; see savethat.toml")
-        waiting = pending(storage)
-        for key in waiting:
-            yield push(storage, key)
-        if not waiting:
+        nothing = True
+        for key in push_pending(storage):
+            nothing = False
+            yield key
+        if nothing:
             yield "Nothing is pending."
 
     def setup_b2(self, _: argparse.Namespace) -> Iterator[str]:

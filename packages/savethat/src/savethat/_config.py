@@ -56,13 +56,23 @@ class Config:
     """The local folder; absolute."""
     project_dir: Path | None = None
     """The folder of the TOML."""
-    remote: str | None = None
+    remote: str | None = field(default=None, repr=False)
     """URL of the remote storage; None keeps runs locally only."""
     b2_key_id: str = ""
     b2_key: str = field(default="", repr=False)
     b2_realm: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
     """The arguments of :func:`load_config` that load it again; empty if it was not loaded."""
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be written into a run: a key that is in the TOML may be in a diff."""
+        found = [self.b2_key]
+        if self.remote and "@" in self.remote:
+            from urllib.parse import urlsplit
+
+            found.append(urlsplit(self.remote).password or "")
+        return [text for text in found if text]
 
 
 def load_config(

@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from savethat._find import by_key
+from savethat._find import by_key, fetch
 from savethat._index import read_indexed
 from savethat._key import date_of_time
 
@@ -30,19 +30,20 @@ def _described(
     storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
 ) -> Iterator[dict[str, Any]]:
     found = by_key(storage, wanted, remote=remote)
+    fetch(found, args=True)
     root = f"{storage.storage_path}{os.sep}" if absolute else ""
     for run, (state, files, args) in zip(found, read_indexed(found), strict=True):
         if wanted.has_state(state):
             run_key = root + run.key
             prefix = run_key + os.sep
-            yield {
+            own: dict[str, Any] = {
                 "run_key": run_key,
                 "run_date": date_of_time(run.time),
                 "run_completed": state == "completed",
                 "run_state": state,
                 "run_files": [prefix + file for file in files],
-                **args,
             }
+            yield own | args | own if args.keys() & own else own | args
 
 
 @contextmanager

@@ -7,7 +7,7 @@ folders are a project's own (data sets, caches); they are uploaded and downloade
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import expcore
 
 PathLike = str | os.PathLike[str]
+INCOMING = ".savethat/incoming"
+"""Where folders lie while they are downloaded."""
 
 
 class Files:
@@ -32,7 +34,10 @@ class Files:
         self.config = config
 
     def __repr__(self) -> str:
-        return f"Storage({str(self.storage_path)!r}, remote={self.config.remote!r})"
+        from savethat._secret import without_secrets
+
+        remote = self.config.remote and without_secrets(self.config.remote)
+        return f"Storage({str(self.storage_path)!r}, remote={remote!r})"
 
     @property
     def storage_path(self) -> Path:
@@ -79,7 +84,8 @@ class Files:
         encoding = None if "b" in mode else "utf-8"
         if "r" in mode or "a" in mode or "+" in mode:
             if not path.exists() and self.config.remote is not None:
-                self._fetch_file(key, needed="r" in mode)
+                with nullcontext() if "r" in mode else suppress(RunNotFound):
+                    self.download_file(key)
             if "a" in mode:
                 path.parent.mkdir(parents=True, exist_ok=True)
             with path.open(mode, encoding=encoding) as file:
@@ -101,13 +107,6 @@ class Files:
         from savethat._inputs import note_input
 
         note_input(self / key, self.key_of(key))
-
-    def _fetch_file(self, key: PathLike, *, needed: bool) -> None:
-        try:
-            self.download_file(key)
-        except RunNotFound:
-            if needed:
-                raise
 
     def upload(self, key: PathLike) -> str:
         """Upload a file or a folder, and everything below it; without a remote, do nothing.
@@ -161,7 +160,7 @@ class Files:
         if remote.exists(name):
             path.parent.mkdir(parents=True, exist_ok=True)
             remote.download(name, path)
-        elif not download_folder(remote, name, path) and not path.exists():
+        elif not download_folder(remote, name, path, self / INCOMING) and not path.exists():
             raise RunNotFound(name, [str(self.storage_path), remote.url])
         self._note_input(key)
         return path
@@ -172,17 +171,21 @@ class Files:
         Raises:
             RunNotFound: The remote has no such file, or there is no remote.
         """
+        path = self / key
+        self._fetch(self.key_of(key), path)
+        return path
+
+    def _fetch(self, name: str, path: Path) -> None:
         from expcore import KeyNotFound
 
-        path, name = self / key, self.key_of(key)
         if self.remote is None:
             raise RunNotFound(name, [str(self.storage_path)])
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.remote.stat(name)  # first, so that no folder is made for nothing
+            path.parent.mkdir(parents=True, exist_ok=True)
             self.remote.download(name, path)
         except KeyNotFound as error:
             raise RunNotFound(name, [str(self.storage_path), self.remote.url]) from error
-        return path
 
     def ls(
         self, key: PathLike = "", *, relative: bool = False, recursive: bool = False

@@ -19,13 +19,14 @@ from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
 from savethat.errors import NotSyncedWarning, SavethatWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from savethat._files import Files
     from savethat._state import RunState
     from savethat._storage import Storage
 
 ARGS = "args.json"
+READERS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,7 @@ class Found:
     ) -> None:
         self.storage, self.key, self.time, self.local = storage, key, time, names is None
         self._names = names
+        self._read: dict[str, bytes | None] = {}
 
     @property
     def files(self) -> list[str]:
@@ -84,7 +86,7 @@ class Found:
     @property
     def completed(self) -> bool:
         """Whether its results are there, which are written whole or not at all."""
-        return self._has(RESULTS)
+        return self.has(RESULTS)
 
     @property
     def state(self) -> str:
@@ -113,19 +115,47 @@ class Found:
         text = f"{self.key}/{name} cannot be read: {error}"
         warnings.warn(text, SavethatWarning, stacklevel=4)
 
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Whether it has a file of that name."""
         if self._names is not None:
             return name in self._names
         return os.path.exists(f"{self.storage.storage_path}{os.sep}{self.key}{os.sep}{name}")  # noqa: PTH110 # ten thousand times
 
     def read(self, name: str) -> bytes | None:
         """One of its files; None if there is none."""
-        if not self._has(name):
+        if not self.has(name):
             return None
         if self.local:
             return (self.storage / self.key / name).read_bytes()
-        remote = self.storage.remote
-        return None if remote is None else remote.read(f"{self.key}/{name}")
+        if name not in self._read:
+            self._read[name] = self._read_remotely(name)
+        return self._read[name]
+
+    def _read_remotely(self, name: str) -> bytes | None:
+        from expcore import KeyNotFound
+
+        try:
+            remote = self.storage.remote
+            return None if remote is None else remote.read(f"{self.key}/{name}")
+        except KeyNotFound:  # removed meanwhile
+            return None
+
+
+def fetch(found: Sequence[Found], *, args: bool) -> None:
+    """Read what is needed of the runs that are only remote: many at once, for each takes a while.
+
+    Args:
+        found: The runs.
+        args: Whether their arguments are needed, besides the state.
+    """
+    reads = [(run, STATE) for run in found if not (run.local or run.completed)]
+    reads += [(run, ARGS) for run in found if args and not run.local]
+    if not reads:
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(READERS, "savethat-find") as pool:
+        list(pool.map(lambda read: read[0].read(read[1]), reads))
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -138,6 +168,7 @@ def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     if wanted.only_completed:
         return [run for run in found if run.completed]
     if wanted.only_failed:
+        fetch(found, args=False)
         return [run for run in found if wanted.has_state(run.state)]
     return found
 
@@ -148,7 +179,9 @@ def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     if remote and storage.config.remote is not None:
         try:
             for run in _remote_runs(storage, wanted, is_wanted):
-                runs.setdefault(run.key, run)
+                # A folder without arguments holds a file or two of a run that is only remote.
+                if run.key not in runs or not runs[run.key].has(ARGS):
+                    runs[run.key] = run
         except Exception as error:  # an extra may be missing, a key wrong, ...
             text = f"only local runs are listed: {error}"
             warnings.warn(text, NotSyncedWarning, stacklevel=5)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from savethat._secret import without_secrets
 
 DIFF_BYTES = 10_000_000
 TIMEOUT_S = 30
@@ -34,21 +35,6 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
         "diff_cut": len(diff) > DIFF_BYTES,
         "untracked": [entry[3:] for entry in entries if entry.startswith("?? ")],
     }
-
-
-def without_secrets(url: str) -> str:
-    """A URL without user, password or query: each may be a token.
-
-    >>> without_secrets("https://oauth2:glpat-secret@gitlab.com/me/repo.git")
-    'https://gitlab.com/me/repo.git'
-    >>> without_secrets("git@github.com:me/repo.git")
-    'git@github.com:me/repo.git'
-    """
-    scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
-    if not scheme:
-        return url
-    host, slash, path = url[scheme.end() :].partition("/")
-    return scheme[0] + host.rpartition("@")[2] + slash + re.split(r"[?#]", path)[0]
 
 
 def _remotes(top: Path) -> dict[str, str]:

@@ -49,11 +49,16 @@ class RunLog:
 
     def write_logged(self, message: str) -> None:
         """Write a serialised log line, and the text in it; a sink of loguru."""
-        self._write(self._text, json.loads(message)["text"])
+        content = json.loads(message)
+        if self.secrets:
+            content = redact(content, self.secrets)
+            message = json.dumps(content, default=str) + "\n"
+        self._write(self._text, content["text"])
         self._write(self._json, message)
 
     def write_printed(self, stream: str, line: str) -> None:
         """Write a line that was printed."""
+        line = redact(line, self.secrets)
         now = datetime.now().astimezone()
         level = {"name": stream.upper(), "no": 20, "icon": ""}
         time = {"repr": str(now), "timestamp": now.timestamp()}
@@ -68,7 +73,7 @@ class RunLog:
     def _write(self, file: TextIO, text: str) -> None:
         with self._lock:
             if not file.closed:  # a thread may outlive the run
-                file.write(redact(text, self.secrets) if self.secrets else text)
+                file.write(text)
                 file.flush()
 
     def close(self) -> None:
@@ -112,14 +117,16 @@ def log_to(run: RunContext, secrets: list[str]) -> Generator[None]:
         log.close()
 
 
-def log_failure(run: RunContext, error: BaseException) -> None:
-    """Log why a run failed: a line for everyone, the traceback for the run's files."""
+def log_error(run: RunContext, error: BaseException, state: str) -> None:
+    """Log how a run ended by an error: a line for everyone, the traceback for the run's files."""
     from loguru import logger
 
     lines = "".join(traceback.format_exception(error)).rstrip()
     detail = logger.bind(**{_FILES_ONLY: True}, error_type=type(error).__name__)
     detail.debug("{}", lines)
-    logger.error("{} failed: {}", run.key, describe_error(error))
+    ended = "completed, but not all after it" if state == "completed" else state
+    level = "WARNING" if state in ("interrupted", "preempted") else "ERROR"
+    logger.log(level, "{} {}: {}", run.key, ended, describe_error(error))
 
 
 def describe_error(error: BaseException) -> str:

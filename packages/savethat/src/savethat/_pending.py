@@ -34,7 +34,11 @@ def pending(storage: Files) -> list[str]:
     found: list[str] = []
     for name in names:
         key = name.replace("%2F", "/")
-        state = read_state(storage / key)
+        try:
+            state = read_state(storage / key)
+        except ValueError:  # whoever uploads it will say what is wrong
+            found.append(key)
+            continue
         if state is None:
             unmark(storage, key)  # it was removed
         elif not state.goes_on:

@@ -74,11 +74,28 @@ def upload_folder(
                 warnings.warn(text, NotSyncedWarning, stacklevel=3)
 
 
-def download_folder(remote: expcore.Storage, prefix: str, folder: Path) -> bool:
-    """Download what is stored below a prefix; whether there was anything."""
+def download_folder(remote: expcore.Storage, prefix: str, folder: Path, incoming: Path) -> bool:
+    """Download what is stored below a prefix; whether there was anything.
+
+    A folder that is not there yet is put in place as a whole, for part of a run would be taken
+    for the run. A download that was cut short goes on where it was.
+
+    Args:
+        remote: Where from.
+        prefix: The folder's key.
+        folder: Where to.
+        incoming: The folder for what has not arrived yet, on the same file system.
+    """
     if next(iter(remote.list(f"{prefix}/")), None) is None:
         return False
     from expcore import sync_down
 
-    sync_down(remote, prefix, folder)
+    if folder.exists():
+        sync_down(remote, prefix, folder)
+        return True
+    part = incoming / prefix.replace("/", "%2F")
+    part.mkdir(parents=True, exist_ok=True)
+    sync_down(remote, prefix, part, delete=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part.rename(folder)
     return True

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from savethat._args import write_args
 from savethat._background import Background
+from savethat._claim import claim
 from savethat._context import RunContext, activate
 from savethat._find import ARGS
 from savethat._inputs import write_inputs
-from savethat._log import describe_error, log_failure, log_to
+from savethat._log import describe_error, log_error, log_to
 from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
 from savethat._secret import redact, secrets_in
 from savethat._signals import Terminated, termination
 from savethat._state import RunState
-from savethat._sync import Sync, claim
+from savethat._sync import Sync
 
 if TYPE_CHECKING:
     from savethat._node import Node
@@ -50,7 +51,7 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
     run = RunContext(
         key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=state.node
     )
-    secrets = secrets_in(node.args)
+    secrets = secrets_in(node.args) + node.storage.config.secrets
     sync = Sync(node.storage, run.key, state)
     upload = sync.upload_settled if state.pending_sync else None
     background = Background(run.folder, state, upload)
@@ -62,8 +63,8 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
                     state = state.end("completed")
                     node._call_run_hooks(result)
                 except BaseException as error:
-                    log_failure(run, error)
                     state = _over(state, error, secrets)
+                    log_error(run, error, state.state)
                     raise
                 finally:
                     background.stop()
@@ -96,9 +97,8 @@ def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
     logger.info("run {} in {}", run.key, run.folder)
     write_args(node.args, run.folder / ARGS)
     facts = reproducible_facts(run.project_dir)
-    facts["argv"] = [redact(word, secrets) for word in facts["argv"]]
     facts["node"] = {"__module__": type(node).__module__, "__qualname__": type(node).__qualname__}
-    write_reproducible(run.folder, facts)
+    write_reproducible(run.folder, redact(facts, secrets))
     call_plugins("run_start", run=run)
     node._call_pre_run_hooks()
     result = node._run()

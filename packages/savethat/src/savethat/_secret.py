@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Generic, TypeVar
+import re
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 HIDDEN = "***"
@@ -79,13 +83,44 @@ def secrets_in(value: object) -> list[str]:
     return [text for part in parts for text in secrets_in(part)]
 
 
-def redact(text: str, secrets: list[str]) -> str:
-    """A text without the secrets, also where they are written as JSON."""
+def redact(value: T, secrets: Sequence[str]) -> T:
+    """The same plain data without the secrets in its texts.
+
+    >>> redact({"argv": ["--token=sesame"], "step": 2}, ["sesame"])
+    {'argv': ['--token=***'], 'step': 2}
+    """
+    found: Any = value
+    if not secrets:
+        return value
+    if isinstance(value, str):
+        found = _hide(value, secrets)
+    elif isinstance(value, dict):
+        items: dict[Any, Any] = value
+        found = {redact(name, secrets): redact(item, secrets) for name, item in items.items()}
+    elif isinstance(value, list | tuple):
+        found = [redact(item, secrets) for item in value]
+    return cast("T", found)
+
+
+def _hide(text: str, secrets: Sequence[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
-        for form in (
-            secret,
-            json.dumps(secret)[1:-1],
-            json.dumps(secret, ensure_ascii=False)[1:-1],
-        ):
+        # As it is, and as JSON and Python write it between quotes.
+        inner = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+        for form in (secret, *inner, repr(secret)[1:-1]):
             text = text.replace(form, HIDDEN)
     return text
+
+
+def without_secrets(url: str) -> str:
+    """A URL without user, password or query: each may be a token.
+
+    >>> without_secrets("https://oauth2:glpat-secret@gitlab.com/me/repo.git")
+    'https://gitlab.com/me/repo.git'
+    >>> without_secrets("git@github.com:me/repo.git")
+    'git@github.com:me/repo.git'
+    """
+    scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
+    if not scheme:
+        return url
+    host, slash, path = url[scheme.end() :].partition("/")
+    return scheme[0] + host.rpartition("@")[2] + slash + re.split(r"[?#]", path)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from savethat._context import ARTIFACTS
 from savethat._files import Files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from datetime import datetime
 
     from savethat._files import PathLike
@@ -92,7 +93,7 @@ class Storage(Files):
             yield base / run.key, [base / run.key / file for file in run.files]
 
     def load_results(self, key: PathLike, *, trust: bool = False) -> Any:
-        """What ``_run`` returned in the run ``key``, downloaded where needed.
+        """What ``_run`` returned in the run ``key``, which may be only remote.
 
         Args:
             key: The run.
@@ -105,8 +106,8 @@ class Storage(Files):
         from savethat._results import read_results
         from savethat._state import RESULTS
 
-        self._fetch(f"{self.key_of(key)}/{RESULTS}")
-        return read_results(self / key, trust=trust)
+        with self._at_hand(self.key_of(key), RESULTS) as folder:
+            return read_results(folder, trust=trust)
 
     def load_metrics(self, key: PathLike) -> list[dict[str, Any]]:
         """The numbers that a run has logged, in order, each with name, value, step and time.
@@ -114,7 +115,7 @@ class Storage(Files):
         Raises:
             RunNotFound: There is no such run, or it has logged none.
         """
-        return self._load_lines(f"{self.key_of(key)}/{METRICS}")
+        return self._load_lines(key, METRICS)
 
     def load_artifacts(self, key: PathLike) -> list[dict[str, Any]]:
         """The files that plugins have listed in a run, in order.
@@ -122,17 +123,28 @@ class Storage(Files):
         Raises:
             RunNotFound: There is no such run, or it lists none.
         """
-        return self._load_lines(f"{self.key_of(key)}/{ARTIFACTS}")
+        return self._load_lines(key, ARTIFACTS)
 
-    def _load_lines(self, name: str) -> list[dict[str, Any]]:
+    def _load_lines(self, key: PathLike, name: str) -> list[dict[str, Any]]:
         from savethat._lines import read_lines
 
-        self._fetch(name)
-        return read_lines(self / name)
+        with self._at_hand(self.key_of(key), name) as folder:
+            return read_lines(folder / name)
 
-    def _fetch(self, name: str) -> None:
-        if not (self / name).exists():
-            self.download_file(name)
+    @contextmanager
+    def _at_hand(self, key: str, name: str) -> Generator[Path]:
+        """A folder with one file of a run: the run's own, or for the time of the block another.
+
+        A file by itself in the run's folder would be taken for all there is of the run.
+        """
+        if (self / key / name).exists():
+            yield self / key
+            return
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="savethat-") as folder:
+            self._fetch(f"{key}/{name}", Path(folder, name))
+            yield Path(folder)
 
 
 def get_storage(

@@ -1,4 +1,4 @@
-"""A run and its remote copy: claim the key there, upload beside the run, and to the end.
+"""A run and its remote copy: upload beside the run, and to the end.
 
 A run that the remote does not have all of is *pending*: its state says so, and an empty file named
 by its key in ``.savethat/pending`` of the local storage lets it be found without reading every
@@ -12,23 +12,24 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from savethat._key import parts_of
-from savethat._pending import mark, pending, unmark
+from savethat._claim import claim, is_owned, warn_unsynced
+from savethat._pending import pending, unmark
 from savethat._remote import impatient, upload_folder
-from savethat._state import RESULTS, STATE, RunState, decode_state, read_state
-from savethat.errors import NotSyncedWarning
+from savethat._state import RESULTS, STATE, read_state
+from savethat.errors import NotSynced
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from threading import Event
 
     import expcore
     from savethat._files import Files
+    from savethat._state import RunState
 
 PENDING_LIMIT_S = 60
 SETTLED_S = 5
@@ -38,70 +39,20 @@ AGAIN_S = 240
 arrive before another machine holds the run for lost."""
 
 
-def claim(storage: Files, key: str, state: RunState) -> str:
-    """Claim ``key``, or the first free name of ``key-2``, ``key-3``, …, for a run.
-
-    Making a folder succeeds for one process only, and so does writing a new remote key; so no two
-    runs share a name. A key made by :func:`~savethat._key.new_key` is claimed remotely later, with
-    the first upload: no other machine has it, and a run can start while the network is down.
-    """
-    number = 1
-    while True:
-        name = key if number == 1 else f"{key}-{number}"
-        number += 1
-        folder = storage / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        if not parts_of(name)[2] and not _claim_remotely(storage, name, state):
-            folder.rmdir()
-            continue
-        if state.pending_sync:
-            mark(storage, name)
-        state.write(folder)
-        return name
-
-
-def _claim_remotely(storage: Files, key: str, state: RunState) -> bool:
-    """Whether the key is this run's; yes, for now, where the remote cannot be asked."""
-    from expcore import KeyExists
-
-    try:
-        if storage.remote is not None:
-            impatient(storage.remote).write_new(f"{key}/{STATE}", state.encode())
-    except KeyExists:
-        return _owner(storage.remote, key) == state.id
-    except Exception as error:  # whatever is wrong with the remote, the run goes on
-        _warn(key, storage, error)
-    return True
-
-
-def _owner(remote: expcore.Storage | None, key: str) -> str | None:
-    """The id of the run that has the key remotely."""
-    from expcore import KeyNotFound
-
-    try:
-        return None if remote is None else decode_state(remote.read(f"{key}/{STATE}")).id
-    except KeyNotFound:
-        return None
-
-
 def announce(storage: Files, key: str) -> None:
     """Upload what there is of a queued run, if the remote can be reached."""
     try:
         if storage.remote is not None:
             upload_folder(storage / key, impatient(storage.remote), key)
     except Exception as error:  # the job will upload it
-        _warn(key, storage, error)
+        warn_unsynced(key, storage, error)
 
 
 class Sync:
     """The uploads of one run."""
 
     def __init__(self, storage: Files, key: str, state: RunState) -> None:
-        self.storage, self.key, self.id = storage, key, state.id
+        self.storage, self.key, self.state = storage, key, state
         self._owned = False
         self._sent: dict[str, tuple[tuple[int, int], float]] = {}
         self._warned = False
@@ -132,7 +83,7 @@ class Sync:
 
     def _may_upload(self, remote: expcore.Storage) -> bool:
         """Whether no other run has the key there; if one has, :func:`push` finds another name."""
-        self._owned = self._owned or _owner(remote, self.key) in (self.id, None)
+        self._owned = self._owned or is_owned(remote, self.key, self.state)
         return self._owned
 
     def _is_due(self, name: str, seen: tuple[int, int]) -> bool:
@@ -156,11 +107,14 @@ class Sync:
             return self.key
         try:
             key = push(self.storage, self.key, state)
-            if state.state not in ("interrupted", "preempted"):  # then time is short
-                push_pending(self.storage, limit_s=PENDING_LIMIT_S)
         except Exception as error:  # whatever it is, the run is kept locally
-            _warn(self.key, self.storage, error)
+            warn_unsynced(self.key, self.storage, error)
             return self.key
+        if state.state not in ("interrupted", "preempted"):  # then time is short
+            try:
+                list(push_pending(self.storage, limit_s=PENDING_LIMIT_S))
+            except Exception as error:
+                warn_unsynced("an earlier run", self.storage, error)
         return key
 
 
@@ -178,7 +132,7 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
     if state is None or remote is None:  # a run of a version without states
         storage.upload(key)
         return key
-    if _owner(remote, key) not in (state.id, None):
+    if not is_owned(remote, key, state):
         new = claim(storage, f"{key}-2", state)
         for file in list(folder.iterdir()):
             os.replace(file, storage / new / file.name)  # noqa: PTH105
@@ -195,23 +149,34 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
     return key
 
 
-def push_pending(storage: Files, *, limit_s: float = float("inf")) -> list[str]:
-    """Upload the runs that are pending; the keys under which they are.
+def push_pending(storage: Files, *, limit_s: float = float("inf")) -> Iterator[str]:
+    """Upload the runs that are pending, and yield the keys under which they are.
+
+    One that cannot be uploaded holds up no other.
 
     Args:
         storage: Where they are.
         limit_s: After this many seconds no further run is begun.
 
     Raises:
-        expcore.ExpcoreError: The remote refused, or could not be reached.
+        expcore.StorageUnavailable: The remote could not be reached, so no other is tried.
+        NotSynced: Some could not be uploaded.
     """
+    from expcore import StorageUnavailable
+
     start = time.monotonic()
-    done: list[str] = []
+    failed: dict[str, str] = {}
     for key in pending(storage):
         if time.monotonic() - start > limit_s:
             break
-        done.append(push(storage, key))
-    return done
+        try:
+            yield push(storage, key)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # a broken file, a name that no storage keeps, ...
+            failed[key] = f"{type(error).__name__}: {error}"
+    if failed:
+        raise NotSynced(failed)
 
 
 def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
@@ -226,8 +191,3 @@ def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
                     stat = entry.stat()
                     found.append((prefix + entry.name, (stat.st_size, stat.st_mtime_ns)))
     return sorted(found)
-
-
-def _warn(key: str, storage: Files, error: BaseException) -> None:
-    text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
-    warnings.warn(text, NotSyncedWarning, stacklevel=3)

@@ -12,6 +12,7 @@
     ├── RunNotFound (LookupError)             no run of that key, here or remotely
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
     ├── RunStillRunning (RuntimeError)        what is going on is not removed
+    ├── NotSynced (OSError)                   runs that the remote does not have
     ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
     └── UnsafeFolder (PermissionError)        others can write where a pickle would be read
 
@@ -28,7 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -145,6 +146,18 @@ class RunStillRunning(SavethatError, RuntimeError):
             f"{self.key} is running on {self.host} as process {self.pid}, so it is not removed; "
             "end it first"
         )
+
+
+class NotSynced(SavethatError, OSError):
+    """Runs that could not be uploaded; they are kept, and stay pending."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__(problems)
+        self.problems = dict(problems)
+
+    def __str__(self) -> str:
+        runs = "; ".join(f"{key} ({problem})" for key, problem in self.problems.items())
+        return f"not uploaded, and still pending: {runs}. Mend that, and `sync` again"
 
 
 class ResultsNotSaved(SavethatError, TypeError):

@@ -1,0 +1,81 @@
+"""Whose a key is, here and remotely: no two runs share one, wherever they were started."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from savethat._key import parts_of
+from savethat._pending import mark
+from savethat._remote import impatient
+from savethat._state import STATE, RunState, decode_state
+from savethat.errors import NotSyncedWarning
+
+if TYPE_CHECKING:
+    import expcore
+    from savethat._files import Files
+
+
+def claim(storage: Files, key: str, state: RunState) -> str:
+    """Claim ``key``, or the first free name of ``key-2``, ``key-3``, …, for a run.
+
+    Making a folder succeeds for one process only, and so does writing a new remote key; so no two
+    runs share a name. A key made by :func:`~savethat._key.new_key` is claimed remotely later, with
+    the first upload: no other machine has it, and a run can start while the network is down.
+    """
+    number = 1
+    while True:
+        name = key if number == 1 else f"{key}-{number}"
+        number += 1
+        folder = storage / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        if not parts_of(name)[2] and not _claim_remotely(storage, name, state):
+            folder.rmdir()
+            continue
+        if state.pending_sync:
+            mark(storage, name)
+        state.write(folder)
+        return name
+
+
+def _claim_remotely(storage: Files, key: str, state: RunState) -> bool:
+    """Whether the key is this run's; yes, for now, where the remote cannot be asked."""
+    try:
+        if storage.remote is not None:
+            return is_owned(impatient(storage.remote), key, state)
+    except Exception as error:  # whatever is wrong with the remote, the run goes on
+        warn_unsynced(key, storage, error)
+    return True
+
+
+def is_owned(remote: expcore.Storage, key: str, state: RunState) -> bool:
+    """Whether no other run has the key remotely; a key that another may have is claimed."""
+    from expcore import KeyExists
+
+    owner = _owner(remote, key)
+    if owner is None and not parts_of(key)[2]:
+        try:
+            remote.write_new(f"{key}/{STATE}", state.encode())
+        except KeyExists:
+            owner = _owner(remote, key)
+    return owner in (state.id, None)
+
+
+def _owner(remote: expcore.Storage | None, key: str) -> str | None:
+    """The id of the run that has the key remotely."""
+    from expcore import KeyNotFound
+
+    try:
+        return None if remote is None else decode_state(remote.read(f"{key}/{STATE}")).id
+    except KeyNotFound:
+        return None
+
+
+def warn_unsynced(key: str, storage: Files, error: BaseException) -> None:
+    """Warn that a run is kept here only."""
+    text = f"{key} is kept in {storage.storage_path}, but not uploaded: {error}"
+    warnings.warn(text, NotSyncedWarning, stacklevel=3)

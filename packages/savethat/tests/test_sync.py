@@ -1,0 +1,217 @@
+"""Runs reach the remote: at their end, by the next run, or by ``sync``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import savethat
+from savethat._config import Config
+
+
+@dataclass(frozen=True)
+class WordArgs:
+    word: str = "w"
+
+
+class Word(savethat.Node[WordArgs, str]):
+    def _run(self) -> str:
+        if self.args.word == "fail":
+            raise ValueError
+        return self.args.word
+
+
+def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | None = None) -> str:
+    node = savethat.create_node(node_cls, {"word": word}, storage=storage, key=key)
+    try:
+        node.run()
+    except ValueError:
+        assert word == "fail"
+    return node.key
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> savethat.Storage:
+    """A storage with a remote, which is another folder."""
+    remote = (tmp_path / "remote").as_uri()
+    return savethat.Storage(Config(local_path=tmp_path / "local", remote=remote))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
+    """The same remote, from another machine."""
+    return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))
+
+
+def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    class Odd(Word):
+        def _run(self) -> str:
+            (self.output_dir / "deep").mkdir()
+            for name in ("aux.txt", "deep/bad\\name", "good.txt"):
+                (self.output_dir / name).write_text("x")
+            return "done"
+
+    node = savethat.create_node(Odd, storage=synced)
+    with pytest.warns(savethat.NotSyncedWarning) as caught:
+        node.run()
+
+    messages = sorted(str(warning.message) for warning in caught)
+    assert [message.partition(" is not uploaded")[0] for message in messages] == [
+        f"'aux.txt' of {node.key}",
+        f"'deep/bad\\\\name' of {node.key}",
+    ]
+    (found,) = elsewhere.find_runs()
+    assert found["run_completed"]
+    assert str(Path(node.key, "good.txt")) in [str(Path(file)) for file in found["run_files"]]
+
+
+def test_a_run_of_a_version_without_states_can_be_uploaded(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    folder = synced / "FitOLS_2022-05-01T10-00-00"
+    folder.mkdir(parents=True)
+    (folder / "args.json").write_text("{}")
+
+    synced.upload(folder.name)
+
+    assert [run["run_state"] for run in elsewhere.find_runs()] == ["failed"]
+
+
+def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from savethat import _claim, _sync
+
+    run(Word, elsewhere, "theirs", "final")
+    monkeypatch.setattr(_claim, "_claim_remotely", lambda *_: True)
+    monkeypatch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+    with pytest.warns(savethat.NotSyncedWarning, match="down"):
+        assert run(Word, synced, "mine", "final") == "final"
+    monkeypatch.undo()
+    assert _sync.pending(synced) == ["final"]
+
+    assert list(_sync.push_pending(synced)) == ["final-2"]
+
+    assert _sync.pending(synced) == []
+    assert not (synced / "final").exists()
+    assert {r["run_key"]: r["word"] for r in elsewhere.find_runs()} == {
+        "final": "theirs",
+        "final-2": "mine",
+    }
+
+
+def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from savethat import _sync
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+        with pytest.warns(savethat.NotSyncedWarning, match="down"):
+            key = run(Word, synced, "a")
+    assert _sync.pending(synced) == [key]
+
+    assert synced.upload(key).endswith(f"/{key}")
+
+    assert _sync.pending(synced) == []
+    assert elsewhere.load_results(key) == "a"
+
+
+def test_a_run_that_is_going_on_can_upload_itself(
+    synced: savethat.Storage, elsewhere: savethat.Storage
+) -> None:
+    class Uploads(Word):
+        def _run(self) -> str:
+            (self.output_dir / "half.txt").write_text("half")
+            self.storage.upload(self.key)
+            (found,) = elsewhere.find_runs()
+            return f"{found['run_state']} {len(found['run_files'])}"
+
+    node = savethat.create_node(Uploads, storage=synced)
+
+    assert node.run().startswith("running ")
+    assert elsewhere.find_runs()[0]["run_state"] == "completed"
+
+
+@pytest.fixture
+def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, str, str], str]:
+    """Run a node while the remote cannot be reached."""
+    from savethat import _claim, _sync
+
+    def down(*_: object) -> None:
+        raise ConnectionError("down")
+
+    def run_it(storage: savethat.Storage, word: str, key: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(_claim, "is_owned", down)
+            patch.setattr(_sync, "is_owned", down)
+            with pytest.warns(savethat.NotSyncedWarning, match="down"):
+                return run(Word, storage, word, key)
+
+    return run_it
+
+
+Offline = Callable[[savethat.Storage, str, str], str]
+
+
+def test_a_broken_run_holds_up_no_other(
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
+) -> None:
+    from savethat import _sync
+
+    torn, good = run_offline(synced, "a", "first"), run_offline(synced, "b", "second")
+    (synced / torn / "state.json").write_text("{")
+
+    with pytest.raises(savethat.NotSynced, match="still pending: first ") as caught:
+        list(_sync.push_pending(synced))
+
+    assert list(caught.value.problems) == _sync.pending(synced) == [torn]
+    assert elsewhere.load_results(good) == "b"
+
+
+def test_a_failing_upload_of_an_earlier_run_is_not_blamed_on_this_one(
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
+) -> None:
+    from savethat import _sync
+
+    first = run_offline(synced, "a", "first")
+    (synced / first / "state.json").write_text("{")
+
+    with pytest.warns(savethat.NotSyncedWarning, match="an earlier run is kept"):
+        second = run(Word, synced, "b")
+
+    assert _sync.pending(synced) == [first]
+    assert elsewhere.load_results(second) == "b"
+
+
+def test_of_two_machines_that_were_both_offline_one_gets_the_second_name(
+    synced: savethat.Storage,
+    elsewhere: savethat.Storage,
+    run_offline: Offline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both find the key free, and then claim it at the same time."""
+    from savethat import _claim, _sync
+
+    run_offline(synced, "mine", "final")
+    run_offline(elsewhere, "theirs", "final")
+    owner, asked = _claim._owner, [0]
+
+    def see_it_free(*arguments: object) -> str | None:
+        asked[0] += 1
+        if asked[0] == 1:  # between the question and the claim, the other machine uploads its run
+            assert list(_sync.push_pending(elsewhere)) == ["final"]
+            return None
+        return owner(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_claim, "_owner", see_it_free)
+
+    assert list(_sync.push_pending(synced)) == ["final-2"]
+
+    words = {found["run_key"]: found["word"] for found in elsewhere.find_runs()}
+    assert words == {"final": "theirs", "final-2": "mine"}
