@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from expcore import open_atomic, sweep, write_file
+from expcore import open_atomic, staged, sweep, write_file, write_stages
 from expcore._atomic import make_folders
 from expcore._stages import BLOCK_BYTES, STAGE_BYTES
 
@@ -222,3 +222,57 @@ def test_writes_that_cannot_be_direct_are_buffered(
     write_file(tmp_path / "a", data)
 
     assert (tmp_path / "a").read_bytes() == data
+
+
+@pytest.mark.parametrize("size", [0, LARGE - 1, LARGE + 1, 3 * LARGE])
+@pytest.mark.parametrize("length", [0, 5, LARGE])
+def test_a_file_written_in_stages_is_as_long_as_what_was_written(
+    tmp_path: Path, size: int, length: int
+) -> None:
+    data = os.urandom(length)
+    with open_atomic(tmp_path / "a") as file:
+        with staged(file, size=size) as stages:
+            stages.write(data[:3])
+            stages.write(data[3:])
+        file.seek(0)
+        file.write(b"HEAD")
+
+    assert (tmp_path / "a").read_bytes() == b"HEAD" + data[4:]
+
+
+def test_after_an_error_in_stages_the_old_file_is_there(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", b"old")
+
+    def write() -> None:
+        with open_atomic(tmp_path / "a") as file, staged(file) as stages:
+            stages.write(os.urandom(LARGE))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_computed_stages_come_in_order(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def fill(buffer: memoryview, begin: int) -> int:
+        buffer[:] = bytes([begin // STAGE_BYTES]) * len(buffer)
+        return begin
+
+    with open_atomic(tmp_path / "a") as file:
+        begins = write_stages(file, LARGE, fill, progress=told.append)
+
+    assert begins == list(range(0, LARGE, STAGE_BYTES))
+    assert sum(told) == LARGE
+    data = (tmp_path / "a").read_bytes()
+    assert [data.count(bytes([i])) for i in range(3)] == told
+
+
+def test_a_stage_that_cannot_be_computed_ends_the_write(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_atomic(tmp_path / "a") as file:
+        write_stages(file, LARGE, lambda _, begin: begin // 0)
+
+    assert names(tmp_path) == []

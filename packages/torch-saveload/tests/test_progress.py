@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from torch import nn
 
-from torch_saveload import _progress, _save, save_load
+from torch_saveload import _progress, save_load
 
 
 @save_load()
@@ -29,7 +29,6 @@ def bars(monkeypatch):
         yield advance
 
     monkeypatch.setattr(_progress, "progress_bar", bar)
-    monkeypatch.setattr(_save, "WORTH_IT_BYTES", 0)
     return shown
 
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 from torch import nn
 
-from torch_saveload import _direct, save_load
+from expcore import _stages, _stream
+from torch_saveload import save_load
 
 
 @save_load()
@@ -21,39 +21,18 @@ class Net(nn.Module):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_direct, "WORTH_IT_BYTES", 0)
-    monkeypatch.setattr(_direct, "BLOCK_BYTES", 16 << 10)
+    for module in (_stages, _stream):
+        monkeypatch.setattr(module, "STAGE_BYTES", 16 << 10)
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
-def test_a_file_written_past_the_page_cache_has_the_same_bytes(name, small_blocks, monkeypatch):
+def test_a_file_written_in_several_stages_has_the_same_bytes(name, request):
     model = Net()
     model.save(name)
-    direct = Path(name).read_bytes()
-    monkeypatch.setattr(_direct, "WORTH_IT_BYTES", 1 << 60)
+    whole = Path(name).read_bytes()
+    request.getfixturevalue("small_blocks")
     model.save(name)
-    assert Path(name).read_bytes() == direct
-
-
-@pytest.mark.parametrize("at", ["open", "write"])
-def test_without_direct_io_the_file_is_written_as_ever(at, small_blocks, monkeypatch):
-    expected = Net()
-    if at == "open":
-        monkeypatch.setattr(_direct, "_open_direct", lambda _: -1)
-    else:
-        pwrite, seen = os.pwrite, []
-
-        def refuse(descriptor, data, offset):
-            if descriptor not in seen and len(seen) < 1:
-                seen.append(descriptor)
-            if descriptor in seen:
-                raise OSError(errno.EINVAL, "Invalid argument")
-            return pwrite(descriptor, data, offset)
-
-        monkeypatch.setattr(os, "pwrite", refuse, raising=False)
-    expected.save("net.pth")
-    loaded = Net.load("net.pth")
-    assert torch.equal(loaded.layers[9].weight, expected.layers[9].weight)
+    assert Path(name).read_bytes() == whole
 
 
 @pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="there is no direct I/O")

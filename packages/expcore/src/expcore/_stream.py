@@ -65,7 +65,9 @@ def staged(
     with StageWriter(file.fileno(), size) as writer, Workers[int]() as workers:
         stages = StagedFile(writer, workers, progress or (lambda _: None))
         yield stages
-        stages.finish()
+        written = stages.finish()
+    if written < size:
+        file.truncate(written)
 
 
 class StagedFile:
@@ -98,14 +100,16 @@ class StagedFile:
             done += count
             self._filled += count
 
-    def finish(self) -> None:
-        """Write what is left."""
+    def finish(self) -> int:
+        """Write what is left; return how many bytes were written in all."""
         if self._offset:
             self._send()
             for length in self._workers.rest():
                 self._progress(length)
         elif self._filled:
             self._progress(self._writer.write(self._stage, self._filled, 0))
+            self._offset = self._filled
+        return self._offset
 
     def _send(self) -> None:
         """Have a stage written while the next one is filled."""

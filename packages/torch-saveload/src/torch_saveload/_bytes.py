@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+
+class Sink(Protocol):
+    """What a file is written to."""
+
+    def write(self, data: Buffer, /) -> object:
+        """Append the bytes."""
+        ...
 
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
@@ -29,7 +37,7 @@ def tensor_from_bytes(
     import torch
 
     kind = getattr(torch, dtype)
-    if len(data) == 0:
+    if len(data) == 0 and 0 in shape:
         return torch.empty(shape, dtype=kind)
     flat = torch.frombuffer(data, dtype=torch.uint8)
     if flat.storage_offset() or flat.data_ptr() % max(kind.itemsize, 1):

@@ -11,11 +11,7 @@ from expcore import progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ._bytes import Buffer
-    from ._direct import Sink
-
 PATIENCE_S = 1.0
-_PIECE_BYTES = 8 << 20
 
 
 @contextmanager
@@ -41,18 +37,3 @@ def late_progress(label: str, total: int) -> Generator[Callable[[int], None]]:
             waiting = 0
 
         yield advance
-
-
-class CountingSink:
-    """A sink that says how many bytes went through."""
-
-    def __init__(self, sink: Sink, advance: Callable[[int], None]) -> None:
-        self._sink, self._advance = sink, advance
-
-    def write(self, data: Buffer, /) -> None:
-        """Append the bytes."""
-        view = memoryview(data)
-        for start in range(0, len(view), _PIECE_BYTES):
-            piece = view[start : start + _PIECE_BYTES]
-            self._sink.write(piece)
-            self._advance(len(piece))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._direct import Sink
+    from ._bytes import Sink
 
 _DTYPES = {
     "bfloat16": "BF16",

@@ -7,17 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from expcore import open_atomic, sweep
+from expcore import open_atomic, staged, sweep
 
 from . import _events
 from ._capture import class_and_config, saveable_config
-from ._direct import WORTH_IT_BYTES, fast_sink
 from ._index import Index
 from ._leaves import Unencodable
 from ._pause import gc_paused
 from ._places import is_url, upload
 from ._plain import EXTRA_STATE, Encoder
-from ._progress import CountingSink, late_progress
+from ._progress import late_progress
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from torch.nn import Module
 
-    from ._direct import Sink
+    from ._bytes import Sink
 
 
 def save(
@@ -117,12 +116,12 @@ def _save_to_file(
 @contextmanager
 def _open_sink(path: Path, size: int, *, overwrite: bool = True) -> Generator[Sink]:
     """Open a file that appears when all is written, and say how far it is."""
-    with open_atomic(path, overwrite=overwrite) as file, fast_sink(file, size) as sink:
-        if size < WORTH_IT_BYTES:
-            yield sink
-            return
-        with late_progress(f"save {path.name}", size) as advance:
-            yield CountingSink(sink, advance)
+    with (
+        late_progress(f"save {path.name}", size) as advance,
+        open_atomic(path, overwrite=overwrite) as file,
+        staged(file, size=size, progress=advance) as sink,
+    ):
+        yield sink
 
 
 def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:

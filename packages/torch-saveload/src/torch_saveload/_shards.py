@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._direct import Sink
+    from ._bytes import Sink
     from ._index import Index, TensorRecord
 
 SUFFIX = ".index.json"
+_SURE_CHARACTERS = 60  # of a name; the names of temporary files are cut where they get too long
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B)", re.IGNORECASE)
 _UNITS = {
     f"{prefix}{unit}": base**power

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ._direct import Sink
+    from ._bytes import Sink
 
 
 def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool) -> Index:

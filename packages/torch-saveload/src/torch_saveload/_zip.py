@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, BinaryIO, Self
+
+from expcore import crc32
 
 from .errors import CorruptError, FormatError
 
 if TYPE_CHECKING:
-    from ._bytes import Buffer
-    from ._direct import Sink
+    from ._bytes import Buffer, Sink
 
 ALIGNMENT = 64
 _LIMIT = 0xFFFFFFFF
@@ -55,7 +55,7 @@ class ZipWriter:
         size, crc = 0, 0
         for piece in pieces:
             size += len(piece)
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
         header = self._at
         big = struct.pack("<HHQQ", 1, 16, size, size) if size >= _LIMIT else b""
         start = header + 30 + len(path) + len(big) + 4
