@@ -194,6 +194,14 @@ def test_a_wrong_shape_is_named_with_both_shapes_and_nothing_is_assigned(net, va
     assert values(other)["w"].tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
+def test_where_shapes_and_names_are_wrong_it_is_an_assertion_error_as_in_objax(net) -> None:
+    ckpt.save_var_collection("net.npz", net)
+    other = ckpt.VarCollection({"new": np.ones(2), "b": np.zeros(4, np.float32)})
+
+    with pytest.raises(AssertionError, match=r"'b' has shape \(4,\)"):
+        ckpt.load_var_collection("net.npz", other)
+
+
 def test_another_dtype_is_refused_and_nothing_is_assigned(net) -> None:
     ckpt.save_var_collection("net.npz", net)
     other = ckpt.VarCollection({"w": np.ones((2, 3), np.float32), "b": np.ones(3, np.float16)})

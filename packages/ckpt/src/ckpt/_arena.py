@@ -73,9 +73,9 @@ class Arena:
         progress: Callable[[int], object] | None = None,
     ) -> None:
         self.source, self.directory = source, directory
-        self.starts: dict[int, int] = {}
-        """Where in the memory the data of each member begin."""
-        batches, parts, size = self._place(sorted(wanted))
+        self.starts: Array = np.zeros(len(directory.names), np.int64)
+        """Where in the memory the data of each member that was read begin."""
+        batches, parts, size = self._place(sorted(set(wanted)))
         memory = np.empty(size + ALIGN, np.uint8)
         self.memory: Array = memory[-memory.ctypes.data % ALIGN :]
         self.view = memoryview(cast("Any", self.memory))
@@ -93,7 +93,7 @@ class Arena:
 
     def data(self, row: int) -> Array:
         """The data of a member."""
-        start = self.starts[row]
+        start = int(self.starts[row])
         return self.memory[start : start + self.directory.sizes[row]]
 
     def _place(self, rows: Sequence[int]) -> tuple[list[Batch], list[Part], int]:
@@ -135,8 +135,6 @@ class Arena:
 
     def _read(self, task: Batch | Part) -> tuple[Batch | Part, int]:
         crc, shift = 0, task.place - task.begin
-        if task.end - task.begin > PIECE:
-            self.source.expect(task.begin, task.end - task.begin)
         for at in range(task.begin, task.end, PIECE):
             stop = min(at + PIECE, task.end)
             piece = self.view[at + shift : stop + shift]
@@ -149,13 +147,14 @@ class Arena:
         return task, crc
 
     def _check_batch(self, batch: Batch, shift: int) -> None:
-        sizes, crcs, view = self.directory.sizes, self.directory.crcs, self.view
-        rows = range(batch.first, batch.first + batch.count)
+        rows, view = slice(batch.first, batch.first + batch.count), self.view
         starts = self.directory.data_starts(batch.first, batch.count, self.memory, shift)
-        for row, start in zip(rows, starts, strict=True):
-            if crc32(view[start : start + sizes[row]]) != crcs[row]:
-                self._check(row, None)
-        self.starts.update(zip(rows, starts, strict=True))
+        stops = starts + self.directory.table[1, rows]
+        found = [crc32(view[a:b]) for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+        if found != self.directory.crcs[rows]:
+            for i, crc in enumerate(found):
+                self._check(batch.first + i, crc)
+        self.starts[rows] = starts
 
     def _check(self, row: int, crc: int | None) -> None:
         if crc != self.directory.crcs[row]:

@@ -72,15 +72,13 @@ class Accepting:
         raise NotImplementedError
 
 
-def renaming(renamer: Renamer | None) -> Callable[[str], str]:
+def renaming(renamer: Renamer) -> Callable[[str], str]:
     """A function from names in the file to names here.
 
     >>> rename = renaming({"encoder/*": "backbone/*", "step": "epoch"})
     >>> rename("encoder/w"), rename("step"), rename("b")
     ('backbone/w', 'epoch', 'b')
     """
-    if renamer is None:
-        return str
     if callable(renamer):
         return renamer
     exact = {old: new for old, new in renamer.items() if not old.endswith("*")}
@@ -99,13 +97,11 @@ def renaming(renamer: Renamer | None) -> Callable[[str], str]:
     return rename
 
 
-def selected(aliases: AliasSet, only: str | Iterable[str] | None) -> bool:
+def selected(aliases: AliasSet, only: str | Iterable[str]) -> bool:
     """Whether a variable is among those asked for, by any of its names."""
-    if only is None:
-        return True
-    names = list(aliases.names)
-    if isinstance(aliases.variable, Accepting):  # an optimizer's state is restored whole
-        names += [aliases.variable.whole, f"{aliases.variable.whole}/"]
+    variable, names = aliases
+    if isinstance(variable, Accepting):  # an optimizer's state is restored whole
+        names = [*names, variable.whole, f"{variable.whole}/"]
     patterns = [only] if isinstance(only, str) else list(only)
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
@@ -114,29 +110,28 @@ def selected(aliases: AliasSet, only: str | Iterable[str] | None) -> bool:
 class Match:
     """Which stored variable goes where."""
 
-    pairs: list[tuple[str, str, AliasSet]]
+    pairs: list[tuple[str, str, Any]]
     """Name in the file, name in the collection, variable."""
     missing: list[str]
     unused: list[str]
 
 
-def match_names(path: str, stored: Mapping[str, list[str]], sets: Iterable[AliasSet]) -> Match:
-    """Find the stored variable for each alias set: the first of its names that the file has.
+def match_names(view: RenamedNpz, sets: Iterable[AliasSet]) -> Match:
+    """Find the stored variable for each alias set: by the first of its names that the file has.
 
     Raises:
         AmbiguousNameError: Several stored variables got the name of one.
     """
-    match, used = Match([], [], []), set[str]()
-    for aliases in sets:
-        found = [name for name in aliases.names if name in stored]
-        if not found:
-            match.missing += aliases.names
-            continue
-        name = found[0]
-        if len(stored[name]) > 1:
-            raise AmbiguousNameError(path, name, stored[name])
-        used.add(name)
-        match.pairs.append((stored[name][0], name, aliases))
+    match, stored = Match([], [], []), view.stored
+    for variable, names in sets:
+        for name in names:
+            if name in stored:
+                match.pairs.append((stored[name], name, variable))
+                break
+        else:
+            match.missing += names
+    used = {name for _, name, _ in match.pairs}
+    view.check(used)
     match.unused = [name for name in stored if name not in used]
     return match
 
@@ -149,27 +144,32 @@ def restore_variables(reader: NpzReader, vc: Any, options: Options) -> Report:
         MissingVariablesError: It has no value for some variable.
         ShapeMismatchError, DtypeMismatchError, AmbiguousNameError: A value does not fit.
     """
-    view = RenamedNpz(reader, renaming(options.renamer))
+    view = RenamedNpz(reader, options.renamer)
     wanted: Any = vc.to_restore(view) if isinstance(vc, VarCollection) else vc
-    sets = [aliases for aliases in alias_sets(wanted) if selected(aliases, options.only)]
-    match = match_names(reader.path, view.stored, sets)
-    if match.missing and options.strict:
-        raise MissingVariablesError(reader.path, match.missing, match.unused)
+    sets = alias_sets(wanted)
+    if options.only is not None:
+        sets = [aliases for aliases in sets if selected(aliases, options.only)]
+    match = match_names(view, sets)
     meta = reader.meta()
     arrays = reader.read(stored for stored, _, _ in match.pairs)
     values: list[tuple[Any, Any]] = []
     cast: dict[str, tuple[str, str]] = {}
-    for stored, name, aliases in match.pairs:
-        value, change = fitting(
-            reader.path, name, aliases.variable, arrays[stored], may_cast=options.cast
-        )
-        values.append((aliases.variable, value))
+    for stored, name, variable in match.pairs:
+        array, old = arrays[stored], variable.value
+        if type(old) is np.ndarray and array.dtype == old.dtype and array.shape == old.shape:
+            values.append((variable, array))
+            continue
+        value, change = fitting(reader.path, name, variable, array, may_cast=options.cast)
+        values.append((variable, value))
         if change:
             cast[name] = change
+    # After the shapes, as in objax: where both are wrong, an AssertionError is expected.
+    if match.missing and options.strict:
+        raise MissingVariablesError(reader.path, match.missing, match.unused)
     for variable, value in values:
         variable.assign(value)
     return Report(
-        tuple(name for _, name, _ in match.pairs),
+        tuple([name for _, name, _ in match.pairs]),
         tuple(match.missing),
         tuple(match.unused),
         cast,
@@ -190,8 +190,6 @@ def fitting(
         return variable.accept(path, name, array), None
     old = variable.value
     current = to_array(name, old)
-    if type(old) is np.ndarray and array.dtype == old.dtype and array.shape == old.shape:
-        return array, None
     if current.shape != array.shape:
         raise ShapeMismatchError(path, name, array.shape, current.shape)
     if same_bits(array.dtype, current.dtype):
@@ -206,19 +204,32 @@ def fitting(
 class RenamedNpz:
     """A file as a collection sees it: under the names that the renamer gives."""
 
-    def __init__(self, reader: NpzReader, rename: Callable[[str], str]) -> None:
+    def __init__(self, reader: NpzReader, renamer: Renamer | None) -> None:
         self.path = reader.path
         self._reader = reader
-        self.stored: dict[str, list[str]] = {}
-        for name in reader.names:
-            self.stored.setdefault(rename(name), []).append(name)
+        names = reader.names if renamer is None else list(map(renaming(renamer), reader.names))
+        self.stored = dict(zip(names, reader.names, strict=True))
+        """The name in the file for each name."""
+        self._several: dict[str, list[str]] = {}
+        if len(self.stored) < len(names):
+            for name, stored in zip(names, reader.names, strict=True):
+                self._several.setdefault(name, []).append(stored)
 
     def __contains__(self, name: str) -> bool:
         return name in self.stored
 
     def read(self, name: str) -> Array:
         """Read the value of a variable."""
-        (stored, *others) = self.stored[name]
-        if others:
-            raise AmbiguousNameError(self.path, name, [stored, *others])
+        self.check([name])
+        stored = self.stored[name]
         return self._reader.read([stored])[stored]
+
+    def check(self, wanted: Iterable[str]) -> None:
+        """Refuse names that several variables of the file got.
+
+        Raises:
+            AmbiguousNameError: One of these is such.
+        """
+        for name in wanted if self._several else ():
+            if len(self._several.get(name, ())) > 1:
+                raise AmbiguousNameError(self.path, name, self._several[name])

@@ -8,8 +8,7 @@ A variable is anything with ``.value`` and ``.assign(value)``; a collection is a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ckpt.errors import NotAVarCollectionError
 
@@ -151,12 +150,8 @@ class Merged(VarCollection):
         return self._merge(tuple(part.to_restore(stored) for part in self._parts))
 
 
-@dataclass(slots=True)
-class AliasSet:
-    """One variable, and all the names that the collection has for it."""
-
-    variable: Variable
-    names: list[str]
+AliasSet: TypeAlias = tuple[Any, list[str]]
+"""One variable, and all the names that the collection has for it."""
 
 
 def _is_variable(value: object) -> bool:
@@ -190,7 +185,7 @@ def alias_sets(vc: Any) -> list[AliasSet]:
                 raise NotAVarCollectionError(f"a {type(variable).__name__} called {name!r}")
         known = sets.get(id(variable))
         if known is None:
-            sets[id(variable)] = AliasSet(variable, [name])
+            sets[id(variable)] = variable, [name]
         else:
-            known.names.append(name)
+            known[1].append(name)
     return list(sets.values())

@@ -38,10 +38,6 @@ class Source(Protocol):
     parallel: bool
     """Whether several threads may read at once."""
 
-    def expect(self, offset: int, length: int) -> None:
-        """Hear that a stretch will be read."""
-        ...
-
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
         ...
@@ -67,7 +63,7 @@ class Directory:
     table: Array
     """Offsets, sizes, checksums and ends once more, as an array."""
 
-    def data_starts(self, first: int, count: int, memory: Array, shift: int) -> list[int]:
+    def data_starts(self, first: int, count: int, memory: Array, shift: int) -> Array:
         """Where in memory the data of consecutive members begin; see :meth:`data_start`.
 
         Args:
@@ -98,7 +94,7 @@ class Directory:
             good[alike] &= (found == np.frombuffer(expected, np.uint8).reshape(-1, length)).all(1)
         for i in np.flatnonzero(~good).tolist():
             self.data_start(first + i, memoryview(cast("Any", memory)), int(at[i]))  # says why
-        return cast("list[int]", starts.tolist())
+        return cast("Array", starts)
 
     def data_start(self, row: int, buffer: Buffer, at: int = 0) -> int:
         """Where a member's data begin, from its local header, which must agree with the directory.

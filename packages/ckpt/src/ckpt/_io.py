@@ -120,8 +120,8 @@ def load_var_collection(
 def collect_arrays(vc: Any) -> dict[str, Array]:
     """The values of a collection as arrays, each variable once, under its first name."""
     out: dict[str, Array] = {}
-    for aliases in alias_sets(vc):
-        name, value = aliases.names[0], aliases.variable.value
+    for variable, (name, *_) in alias_sets(vc):
+        value = variable.value
         out[name] = value if type(value) is np.ndarray else to_array(name, value)
     return out
 

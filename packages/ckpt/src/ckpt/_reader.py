@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from ckpt._zip import LOCAL
 from ckpt.errors import BrokenFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from ckpt._dtypes import Array
 
@@ -76,7 +77,7 @@ class NpzReader:
         self.names = self._read_names()
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
         rows = self.directory.rows
-        found = [rows.get(b"%d.npy" % i) for i in range(len(self.names))]
+        found = list(map(rows.get, map(b"%d.npy".__mod__, range(len(self.names)))))
         held = len(found) - found.count(None)
         if len(rows) > held + 1 + (META in rows):
             held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
@@ -104,10 +105,13 @@ class NpzReader:
         Returns:
             An array of its own for each name, writable; the arrays share one allocation.
         """
-        index, rows = self.index, self._rows
-        wanted = {name: rows[index[name]] for name in names}
-        arena = self._arena(set(wanted.values()))
-        return {name: self._array(arena, row) for name, row in wanted.items()}
+        wanted = list(names)
+        numbers = [self._rows[i] for i in map(self.index.__getitem__, wanted)]
+        arena = self._arena(numbers)
+        arrays: list[Array] = []
+        for begin, end in runs(arena.starts[numbers], self.directory.table[1, numbers]):
+            arrays.extend(self._arrays(arena, numbers[begin:end]))
+        return dict(zip(wanted, arrays, strict=True))
 
     def place(self, name: str, whole: Array) -> Array:
         """View the value of a variable in the bytes of the whole file, unverified."""
@@ -154,14 +158,27 @@ class NpzReader:
             raise _Malformed(f"it has no member {shown(name)}")
         return row
 
-    def _arena(self, rows: Iterable[int]) -> Arena:
-        rows = list(rows)
+    def _arena(self, rows: Sequence[int]) -> Arena:
         total = sum(map(self.directory.sizes.__getitem__, rows))
         with _believing_nothing(), slow_progress(f"load {self.path}", total) as advance:
             return Arena(self.source, self.directory, rows, advance)
 
+    def _arrays(self, arena: Arena, rows: list[int]) -> Iterable[Array]:
+        """Arrays at equal distances; those that are alike are taken from one view of all."""
+        first = self._array(arena, rows[0])
+        if len(rows) == 1 or not first.shape:
+            return [first, *(self._array(arena, row) for row in rows[1:])]
+        memory, start = arena.memory, int(arena.starts[rows[0]])
+        apart = int(arena.starts[rows[1]]) - start
+        length = self.directory.sizes[rows[0]] - first.nbytes
+        heads = np.ndarray((len(rows), length), np.uint8, memory, start, (apart, 1))
+        if (heads != heads[0]).any():
+            return [first, *(self._array(arena, row) for row in rows[1:])]
+        shape, strides = (len(rows), *first.shape), (apart, *first.strides)
+        return np.ndarray(shape, first.dtype, memory, start + length, strides)
+
     def _array(self, arena: Arena, row: int) -> Array:
-        start, size = arena.starts[row], self.directory.sizes[row]
+        start, size = int(arena.starts[row]), self.directory.sizes[row]
         view = arena.view
         try:
             # Equal headers are read once; those of versions 2 and 3 are rare.
@@ -176,6 +193,19 @@ class NpzReader:
         except ValueError as error:
             member = shown(self.directory.names[row])
             raise _Malformed(f"member {member}: {error}") from error
+
+
+def runs(starts: Array, sizes: Array) -> Iterable[tuple[int, int]]:
+    """Stretches of places that are of equal size and equally far apart.
+
+    >>> list(runs(np.array([0, 10, 20, 30, 70]), np.array([8, 8, 8, 7, 7])))
+    [(0, 3), (3, 5)]
+    """
+    apart = np.diff(starts)
+    other = np.diff(sizes) != 0
+    other[1:] |= (apart[1:] != apart[:-1]) & ~other[:-1]
+    cuts = [0, *(np.flatnonzero(other) + 1).tolist(), len(starts)]
+    return pairwise(cuts) if len(starts) else []
 
 
 @lru_cache(maxsize=1024)

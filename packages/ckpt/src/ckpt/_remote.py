@@ -145,9 +145,6 @@ class StoredSource:
     def __init__(self, storage: Storage, stat: Stat) -> None:
         self.storage, self.key, self.size = storage, stat.key, stat.size
 
-    def expect(self, offset: int, length: int) -> None:
-        """Do nothing: every read is a request of its own."""
-
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
         stop = min(self.size, offset + max(0, length))

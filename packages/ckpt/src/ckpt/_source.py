@@ -31,11 +31,6 @@ class PathSource:
         out = bytearray(max(0, min(length, self.size - offset)))
         return bytes(out[: self.read_into(offset, memoryview(out))])
 
-    def expect(self, offset: int, length: int) -> None:
-        """Have the system fetch a large stretch at once, rather than as it is read."""
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self.file.fileno(), offset, length, os.POSIX_FADV_WILLNEED)
-
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill a buffer; the number of bytes that the file had for it."""
         done = 0
@@ -59,9 +54,6 @@ class StreamSource:
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.size = file.seek(0, os.SEEK_END)
-
-    def expect(self, offset: int, length: int) -> None:
-        """Do nothing: what is behind the file is not known."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
