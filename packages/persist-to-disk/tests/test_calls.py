@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
+import functools
 import inspect
 import sys
 import threading
@@ -335,6 +336,7 @@ def test_a_generator_is_returned_uncached_with_one_warning(load):
     with pytest.warns(ptd.PersistWarning, match="cannot pickle 'generator'") as caught:
         assert list(module.f(3)) == [0, 1, 2]
     assert len(caught) == 1
+    assert caught[0].filename == __file__  # where the call is
     assert list(module.f(3)) == [0, 1, 2]
 
 
@@ -551,5 +553,38 @@ def test_a_parameter_that_cannot_be_meant_is_refused_at_once(load, options, mess
 
 
 def test_a_static_method_is_decorated_from_below(load):
-    with pytest.raises(TypeError, match="put it below @staticmethod"):
+    with pytest.raises(TypeError, match="persistf goes below @staticmethod"):
         ptd.persistf()(staticmethod(len))
+
+
+def test_what_has_no_signature_or_name_is_refused():
+    with pytest.raises(TypeError, match="no signature found for builtin"):
+        ptd.persistf()(max)
+    with pytest.raises(TypeError, match=r"partial.* is none; wrap it in one"):
+        ptd.persistf()(functools.partial(print, 1))
+    with pytest.raises(TypeError, match=r"method 'upper' .* is none; wrap it in one"):
+        ptd.persistf()(str.upper)
+
+
+def test_an_argument_that_cannot_be_hashed_or_compared_is_one_all_the_same(load):
+    module = load("""
+        calls = 0
+        class Odd:
+            def __init__(self, x):
+                self.x = x
+            def __hash__(self):
+                raise ValueError("not in the mood")
+        class Alike(int):
+            def __eq__(self, other):
+                raise RuntimeError("never compare")
+            def __hash__(self):
+                return hash(1)
+        @ptd.persistf()
+        def f(x):
+            global calls
+            calls += 1
+            return calls
+    """)
+
+    assert [module.f(module.Odd(x)) for x in (1, 2, 1)] == [1, 2, 1]
+    assert [module.f(x) for x in (1, module.Alike(1), 1, module.Alike(1))] == [3, 4, 3, 4]

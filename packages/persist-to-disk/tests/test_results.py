@@ -59,6 +59,33 @@ def test_a_small_result_has_none(load, sidecars):
     assert sidecars() == []
 
 
+@pytest.mark.parametrize(("speed", "shown"), [(5_000_000, False), (1_000_000, True)])
+def test_progress_is_shown_of_a_write_that_takes_more_than_a_second(
+    tmp_path, monkeypatch, speed, shown
+):
+    clock, bars, seen = 0.0, [], []
+
+    @contextmanager
+    def progress_bar(label, total):
+        bars.append((label, total))
+        yield seen.append
+
+    def write_file(path, parts, progress):
+        nonlocal clock
+        path.write_bytes(b"".join(parts))
+        for _ in range(8):
+            clock += 250_000 / speed
+            progress(250_000)
+
+    monkeypatch.setattr(_values, "progress_bar", progress_bar)
+    monkeypatch.setattr(_values, "write_file", write_file)
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    _values.write_sidecar(tmp_path / "x", [bytes(2_000_000)], trust=False)
+
+    assert seen == ([500_000] + [250_000] * 6 if shown else [])
+    assert bars == ([("keeping a result", 2_000_000)] if shown else [])
+
+
 def test_replacing_a_large_result_removes_the_old_one(load, sidecars):
     module = load(LARGE)
     module.f(1)

@@ -8,6 +8,7 @@
 (144, 144)
 """
 
+from persist_to_disk._clear_locks import clear_locks
 from persist_to_disk._config import Config, config
 from persist_to_disk._events import EntryUsed, used
 from persist_to_disk._manual import get_caller_cache_path, manual_cache
@@ -46,6 +47,7 @@ __all__ = [
     "UnkeyableArgumentError",
     "UnkeyableFunctionError",
     "UnsafePathError",
+    "clear_locks",
     "config",
     "get_caller_cache_path",
     "manual_cache",

@@ -67,7 +67,11 @@ class LockFolder:
         """
         if sys.platform == "linux" and _IS_64_BIT:
             return _ByteOrNamedLock(self, offset)
-        return _NamedLock(self, offset)
+        return self.named_lock(offset)
+
+    def named_lock(self, offset: int) -> _NamedLock:
+        """Return a lock that is a file of its own, not held yet."""
+        return _NamedLock(self.folder / FOLDER / f"{offset:x}", trust=self.trust)
 
 
 def key_offset(key: bytes) -> int:
@@ -84,11 +88,34 @@ def whole_file_lock(path: Path) -> Generator[None]:
         yield
 
 
+def is_free(path: Path, *, remove: bool) -> bool:
+    """Say whether nobody holds a lock of a lock file, which may then be removed at once.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    lock: Lock
+    if path.name != FILE:
+        lock = _NamedLock(path)
+    elif sys.platform == "linux" and _IS_64_BIT:
+        lock = _ByteOrNamedLock(LockFolder(path.parent), 0, length=0)
+    else:
+        return False  # of another system, which may use it
+    if not lock.try_acquire():
+        return False
+    try:
+        if remove:
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
 class _ByteOrNamedLock:
     """A byte of ``folder/.lock``, or a file of its own where that cannot be locked."""
 
-    def __init__(self, owner: LockFolder, offset: int) -> None:
-        self._byte = ByteLock(owner.path, offset, private=not owner.trust)
+    def __init__(self, owner: LockFolder, offset: int, length: int = 1) -> None:
+        self._byte = ByteLock(owner.path, offset, private=not owner.trust, length=length)
         self._owner, self._offset = owner, offset
         self._named: _NamedLock | None = None
 
@@ -106,7 +133,7 @@ class _ByteOrNamedLock:
             try:
                 return self._byte.take(wait=wait)
             except UnsupportedError:
-                self._named = _NamedLock(self._owner, self._offset)
+                self._named = self._owner.named_lock(self._offset)
         if not wait:
             return self._named.try_acquire()
         self._named.acquire()
@@ -114,14 +141,14 @@ class _ByteOrNamedLock:
 
 
 class _NamedLock:
-    """A file of ``folder/.locks``."""
+    """A file, like those of ``folder/.locks``."""
 
-    def __init__(self, owner: LockFolder, offset: int) -> None:
+    def __init__(self, path: Path, *, trust: bool = False) -> None:
         from filelock import FileLock
 
-        mode = SHARED_FILE if owner.trust else PRIVATE_FILE
-        self._folder, self._trust = owner.folder / FOLDER, owner.trust
-        self._lock = FileLock(self._folder / f"{offset:x}", mode=mode, thread_local=False)
+        self._folder, self._trust = path.parent, trust
+        mode = SHARED_FILE if trust else PRIVATE_FILE
+        self._lock = FileLock(path, mode=mode, thread_local=False)
 
     def acquire(self) -> None:
         make_folder(self._folder, trust=self._trust)

@@ -149,12 +149,11 @@ def wrap(function: Callable[P, R], options: Options) -> Persisted[P, R]:
         TypeError: It is not a function.
     """
     kind = type(cast("object", function))
-    if not hasattr(function, "__qualname__") or kind in (staticmethod, classmethod):
-        raise TypeError(
-            f"persistf decorates functions, not {kind.__name__} objects; "
-            "put it below @staticmethod or @classmethod"
-        )
-    if options.switch_kwarg in inspect.signature(function).parameters:
+    if kind in (staticmethod, classmethod):
+        raise TypeError(f"persistf goes below @{kind.__name__}, not above it")
+    if not (hasattr(function, "__qualname__") and hasattr(function, "__module__")):
+        raise TypeError(f"persistf decorates functions, and {function!r} is none; wrap it in one")
+    if options.switch_kwarg in _signature(function).parameters:
         raise ConfigError(
             "switch_kwarg", options.switch_kwarg, f"no parameter of {function.__qualname__}"
         )
@@ -185,7 +184,7 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
     def persisted(*args: Any, **kwargs: Any) -> Any:
         try:
             known = results.quick.get(quick_key(args, kwargs))
-        except TypeError:  # an argument is not hashable
+        except Exception:  # an argument cannot be hashed or compared
             known = None
         if known is not None and known.settings == config.version and not used.listeners:
             try:
@@ -208,6 +207,13 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
         return memo.call(args, kwargs)
 
     return persisted
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError as error:  # some functions written in C
+        raise TypeError(f"{error}, so persistf cannot tell its arguments; wrap it") from error
 
 
 def _exception_types(given: Any) -> tuple[type[Exception], ...]:

@@ -5,9 +5,11 @@ Whatever goes wrong with the disk or a storage is one warning, and a result that
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from expcore import register
@@ -226,11 +228,19 @@ class Results:
 
     def warn(self, problem: str) -> None:
         """Warn, once until a result is stored again."""
-        log.warning("%s %s", self.title, problem)
+        log.info("%s %s", self.title, problem)
         if not self._warned:
             self._warned = True
             text = f"persist_to_disk: {self.title} {problem}; the call is computed as usual"
-            warnings.warn(text, PersistWarning, stacklevel=5)
+            warnings.warn(text, PersistWarning, stacklevel=_level_of_caller())
+
+
+def _level_of_caller() -> int:
+    """Return the ``stacklevel`` of the code that called the decorated function."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and Path(frame.f_code.co_filename).parent == Path(__file__).parent:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _no_part_of_a_function(_: Results) -> None:

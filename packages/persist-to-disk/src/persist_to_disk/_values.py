@@ -28,7 +28,8 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
-from contextlib import nullcontext
+import time
+from contextlib import ExitStack
 from pickle import PickleBuffer
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,12 @@ from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SIDECAR_OVER_BYTES = 1 << 20
-PROGRESS_OVER_BYTES = 256 << 20
-"""About a second's worth of writing."""
+PROGRESS_AFTER_S = 0.3
+"""Then it is known how long a write will take."""
+PROGRESS_OVER_S = 1.0
 PROTOCOL = 5
 MAGIC = b"\x89ptdbig\n"
 VERSION = 1
@@ -92,7 +93,7 @@ def encode(value: object, sidecars: Path, name: str, *, trust: bool) -> tuple[in
 
 
 def write_sidecar(path: Path, parts: Sequence[bytes | memoryview], *, trust: bool) -> None:
-    """Write a sidecar, showing progress if it takes more than about a second.
+    """Write a sidecar, showing progress if that takes more than a second.
 
     Args:
         path: The file; its folder need not exist.
@@ -103,16 +104,29 @@ def write_sidecar(path: Path, parts: Sequence[bytes | memoryview], *, trust: boo
         OSError: It cannot be written.
     """
     make_folder(path.parent, trust=trust)
-    with _progress(sum(map(len, parts))) as advance:
-        write_file(path, parts, progress=advance)
+    with ExitStack() as stack:
+        write_file(path, parts, progress=_progress(sum(map(len, parts)), stack))
     if not trust:
         path.chmod(PRIVATE_FILE)
 
 
-def _progress(length: int) -> AbstractContextManager[Callable[[int], object]]:
-    if length > PROGRESS_OVER_BYTES:
-        return progress_bar("keeping a result", length)
-    return nullcontext(abs)
+def _progress(length: int, stack: ExitStack) -> Callable[[int], object]:
+    """Return what to call with each number of bytes written; it shows a bar in due time."""
+    start, done = time.monotonic(), 0
+    show: Callable[[int], object] | None = None
+
+    def advance(more: int) -> None:
+        nonlocal done, show
+        done += more
+        if show is not None:
+            show(more)
+            return
+        elapsed_s = time.monotonic() - start
+        if elapsed_s > PROGRESS_AFTER_S and elapsed_s * length > PROGRESS_OVER_S * done:
+            show = stack.enter_context(progress_bar("keeping a result", length))
+            show(done)
+
+    return advance
 
 
 def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:

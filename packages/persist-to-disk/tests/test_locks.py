@@ -1,0 +1,91 @@
+"""The files behind the locks: removed when nobody holds them, never kept by the wrong process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+import persist_to_disk as ptd
+from persist_to_disk._locks import LockFolder, is_free, whole_file_lock
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of bytes are Linux's")
+
+
+@linux
+def test_lock_files_that_nobody_holds_are_found_and_removed(load, cache):
+    module = load("""
+        found = []
+        @ptd.persistf()
+        def f(x):
+            found.append(ptd.clear_locks())
+            return x
+        @ptd.persistf()
+        def g(x):
+            return x
+    """)
+    folder = cache / "project-1/module"
+    module.g(1)
+    (folder / "g/7.pkl.lock").touch()  # of version 0.0.7
+    free = [folder / "g/.lock", folder / "g/7.pkl.lock"]
+
+    module.f(1)
+    assert module.found == [free]  # f's own is held
+    with whole_file_lock(folder / "g/7.pkl.lock"):
+        assert ptd.clear_locks() == [folder / "f/.lock", folder / "g/.lock"]
+    (folder / "g/7.pkl.lock").touch()
+    assert ptd.clear_locks(clear=True) == [folder / "f/.lock", *free]
+    assert ptd.clear_locks() == []
+    assert [module.f(1), module.f(2)] == [1, 2]
+    assert (folder / "f/.lock").exists()
+
+
+@linux
+def test_a_lock_of_a_removed_file_excludes_nobody_from_the_new_one(tmp_path):
+    first, second, third = (LockFolder(tmp_path).lock(5) for _ in range(3))
+    first.acquire()
+    first.release()  # the open file is kept
+    assert is_free(tmp_path / ".lock", remove=True)
+    assert not (tmp_path / ".lock").exists()
+
+    second.acquire()
+    assert (tmp_path / ".lock").exists()
+    assert not third.try_acquire()
+    assert not is_free(tmp_path / ".lock", remove=True)
+    second.release()
+    assert third.try_acquire()
+    third.release()
+
+
+@linux
+def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
+    from persist_to_disk import _byte_locks
+
+    lock, other = (LockFolder(tmp_path).lock(5) for _ in range(2))
+    to_child, from_parent = os.pipe()
+    to_parent, from_child = os.pipe()
+    lock.acquire()
+    pid = os.fork()
+    if pid == 0:
+        os.read(to_child, 1)
+        mine = LockFolder(tmp_path).lock(5)
+        got = mine.try_acquire()  # the file of the parent's lock, opened anew
+        lock.release()  # the parent's, which this process gave up
+        os.write(
+            from_child, b"yes" if got and not LockFolder(tmp_path).lock(5).try_acquire() else b"no"
+        )
+        os.read(to_child, 1)
+        os._exit(0)
+    assert not other.try_acquire()
+    # As the kernel does for a parent that is killed.
+    _byte_locks._held.discard(lock._byte)
+    os.close(lock._byte.give_up())
+    os.write(from_parent, b"1")
+    assert os.read(to_parent, 3) == b"yes"
+    os.write(from_parent, b"2")
+    assert os.waitpid(pid, 0)[1] == 0
+    for descriptor in (to_child, from_parent, to_parent, from_child):
+        os.close(descriptor)
+    other.acquire()
+    other.release()
