@@ -8,6 +8,7 @@ import inspect
 import pickle
 import threading
 import warnings
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Generic, NamedTuple, TypeVar
 
 import pytest
@@ -19,6 +20,11 @@ from torch_saveload import ConfigError, UnsaveableError, register_type, save_loa
 
 class Color(enum.Enum):
     RED = 1
+
+
+class Mask(enum.Flag):
+    A = 1
+    B = 2
 
 
 class Point(NamedTuple):
@@ -48,7 +54,9 @@ class Encoder(nn.Module):
 class Any_(nn.Module):
     """Takes anything and keeps it."""
 
-    def __init__(self, first, /, second=2, *rest, third: Options | Color | Point = None, **named):
+    def __init__(
+        self, first, /, second=2, *rest, third: Options | Color | Point | Mask = None, **named
+    ):
         super().__init__()
         self.given = (first, second, rest, third, named)
 
@@ -89,6 +97,9 @@ def test_defaults_are_saved_too():
         torch.channels_last,
         torch.Size([1, 2]),
         "surrogate \ud800",
+        Path("a/b"),
+        PurePosixPath("/a"),
+        PureWindowsPath("c:/a"),
         nn.GELU,
         nn.functional.gelu,
     ],
@@ -119,7 +130,7 @@ def test_numpy_values_come_back_as_such():
 
 
 def test_annotated_dataclasses_enums_and_named_tuples_come_back():
-    for value in (Options(3), Color.RED, Point(1, 2)):
+    for value in (Options(3), Color.RED, Point(1, 2), Mask.A, Mask.A | Mask.B, Mask(0)):
         assert again(Any_(1, third=value)).given[3] == value
 
 
@@ -216,6 +227,36 @@ def test_the_outermost_init_counts_in_a_family():
     assert type(again(GrandChild(3))) is GrandChild
     assert Other()._config == {}
     assert again(Other()).fc.in_features == 2
+
+
+def test_an_ordinary_init_before_the_decorated_one_is_the_outermost():
+    class Named:
+        def __init__(self, *args, name, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.name = name
+
+    @save_load()
+    class Layer(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.fc = nn.Linear(width, 1)
+
+    class NamedLayer(Named, Layer): ...
+
+    loaded = again(NamedLayer(3, name="x"))
+    assert (loaded.name, loaded.fc.in_features) == ("x", 3)
+
+
+def test_a_default_before_more_arguments_stays_in_its_place():
+    lock = threading.Lock()
+
+    @save_load()
+    class Net(nn.Module):
+        def __init__(this, lock=lock, *rest, **named):
+            super().__init__()
+            this.given = lock, rest, named
+
+    assert again(Net(lock, 3, self=4)).given == (lock, (3,), {"self": 4})
 
 
 def test_cooperative_inheritance_still_reaches_every_init():

@@ -82,6 +82,54 @@ def test_verify_finds_rot_and_a_second_truth(compress, capsys):
     assert "torch.load reads something else" in err
 
 
+def test_verify_finds_bytes_that_torch_reads_elsewhere(capsys):
+    import json
+    import zipfile
+
+    from torch_saveload._zip import ZipWriter
+
+    model = Net(3)
+    model.mean.fill_(1)
+    model.save("net.pth")
+    with zipfile.ZipFile("net.pth") as members, Path("two.pth").open("wb") as file:
+        writer = ZipWriter(file)
+        for name in members.namelist()[:-1]:
+            content = members.read(name)
+            if name == "archive/data/0":  # torch reads zeros, the index speaks of what follows
+                zeros = bytes(len(content))
+                place = writer.add("data/0", zeros) and writer.add("more", content)
+            else:
+                writer.add(name.removeprefix("archive/"), content)
+        index = json.loads(members.read("archive/torch_saveload.json"))
+        shift = place - min(entry["at"][0] for entry in index["tensors"].values())
+        for entry in index["tensors"].values():
+            entry["at"][0] += shift
+        writer.add("torch_saveload.json", json.dumps(index).encode())
+        writer.close()
+    Net.load("two.pth")
+    assert not torch.load("two.pth", weights_only=True)["model"]["mean"].any()
+    assert main(["verify", "two.pth"]) == 1
+    assert "torch.load reads something else" in capsys.readouterr().err
+
+
+def test_another_tools_file_is_shown_and_not_called_verified(capsys):
+    header = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    Path("m.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    assert main(["show", "m.safetensors"]) == 0
+    assert main(["verify", "m.safetensors"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "tensors only, saved by another tool"
+    assert "no digests to compare with" in err
+
+
+def test_names_with_control_characters_do_not_reach_the_terminal(capsys):
+    model = Net(3)
+    model.register_buffer("x\x1b[2J\n\ud800", torch.zeros(1))
+    model.save("net.pth")
+    assert main(["show", "net.pth"]) == 0
+    assert r"x\x1b[2J\n\ud800" in capsys.readouterr().out
+
+
 def test_a_refusal_is_one_line_and_status_1(capsys):
     assert main(["show", "none.pth"]) == 1
     Path("x.pth").write_text("x")

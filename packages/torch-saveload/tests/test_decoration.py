@@ -48,6 +48,10 @@ def test_a_misspelt_parameter_is_refused():
         ({"init_and_load_classmethod_name": "train"}, "would hide"),
         ({"config_instance_var_name": "attribute"}, "would hide"),
         ({"save_method_name": "a b"}, "'a b' is no name"),
+        ({"save_method_name": "class"}, "'class' is no name"),
+        ({"save_method_name": None}, "None is no name"),
+        ({"save_method_name": "training"}, "'training' would hide"),
+        ({"config_instance_var_name": "_parameters"}, "'_parameters' would hide"),
         ({"save_method_name": "x", "load_method_name": "x"}, "the same name"),
         ({"pre_save_hook": 3}, "pre_save_hook=3 cannot be called"),
         ({"version": "one"}, "'one' is no version"),
@@ -57,6 +61,25 @@ def test_a_misspelt_parameter_is_refused():
 def test_parameters_that_cannot_work_are_refused(parameters, message):
     with pytest.raises(DecorationError, match=message):
         decorate(**parameters)
+
+
+def test_a_subclass_may_be_decorated_again_but_not_over_its_own_method():
+    @save_load()
+    class Parent(nn.Module): ...
+
+    @save_load(save_method_name="store")
+    class Child(Parent): ...
+
+    @save_load(version="1.0")
+    class GrandChild(Child): ...
+
+    assert {"save", "store", "load"} <= set(dir(GrandChild))
+
+    class Own(Parent):
+        def save(self, path): ...
+
+    with pytest.raises(DecorationError, match=r"'save' would hide .*Own\.save"):
+        save_load()(Own)
 
 
 def test_only_modules_are_decorated():

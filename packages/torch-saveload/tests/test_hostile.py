@@ -119,6 +119,15 @@ LIES["values_speak_of_a_weight"] = lambda i: i.update(
     values={"x": {"$": "stored", "name": "fc.weight"}}
 )
 
+LIES["unsaved_is_a_list"] = lambda i: i.update(unsaved=[])
+LIES["unsaved_names_no_dtype"] = lambda i: i.update(unsaved={"x": "object"})
+for number, width in enumerate(
+    [2**40, -5, "wide", {"$": "tensor", "dtype": "float32", "shape": [10**9], "base64": ""}]
+):
+    LIES[f"config_names_{number}_that_init_cannot_take"] = lambda i, width=width: i[
+        "config"
+    ].update(width=width)
+
 BLOCK_LIES = {
     "shuffle": lambda b: b.update(shuffle=3),
     "zero_raw": lambda b: b.update(raw=0),

@@ -151,6 +151,35 @@ def shares_a_constant(self):
     self.w = nn.Parameter(CONSTANT)
 
 
+def keeps_the_device(self):
+    self.w = nn.Parameter(torch.randn(3))
+    self.device = self.w.device
+
+
+def keeps_the_name_of_the_device(self):
+    self.w = nn.Parameter(torch.randn(3))
+    self.device = str(self.w.device)
+
+
+def hooks_a_parameter(self):
+    self.w = nn.Parameter(torch.randn(3))
+    self.w.register_hook(lambda grad: grad * 2)
+
+
+def double_gradient(w):
+    w.grad *= 2
+
+
+def watches_a_gradient(self):
+    self.w = nn.Parameter(torch.randn(3))
+    self.w.register_post_accumulate_grad_hook(double_gradient)
+
+
+def marks_with_a_tensor(self):
+    self.w = nn.Parameter(torch.randn(3))
+    self.w.twice = self.w.detach() * 2
+
+
 def old_weight_norm(self):
     self.fc = nn.Linear(3, 3)
     torch.nn.utils.spectral_norm(self.fc)
@@ -189,7 +218,8 @@ def lazy_layer(self):
 ORDINARY = [
     reads_item, branches, lists_before, keeps_globally, views_as_buffer, computes_buffer,
     computes_attribute, closes_over, binds_partial, hides_in_slots, sets_data, shares_a_constant,
-    old_weight_norm,
+    old_weight_norm, keeps_the_device, keeps_the_name_of_the_device, hooks_a_parameter,
+    watches_a_gradient, marks_with_a_tensor,
 ]  # fmt: skip
 EITHER = [parametrized, lazy_layer, state_made_by_a_hook]
 
@@ -251,6 +281,15 @@ def test_what_depends_on_a_parameter_still_does():
     assert loaded.a.weight is loaded.b.weight
     _, loaded = load_and_compare(schedule)
     assert loaded.steps == [0, 0.5, 1]
+
+
+def test_devices_and_hooks_are_those_of_an_ordinary_model():
+    assert load_and_compare(keeps_the_device)[1].device == torch.device("cpu")
+    assert load_and_compare(keeps_the_name_of_the_device)[1].device == "cpu"
+    for init in (hooks_a_parameter, watches_a_gradient):
+        _, loaded = load_and_compare(init)
+        loaded.w.sum().backward()
+        assert loaded.w.grad.tolist() == [2, 2, 2]
 
 
 def test_a_parameter_that_the_file_lacks_is_computed():

@@ -18,6 +18,7 @@ from torch_saveload import (
     save_load,
 )
 from torch_saveload._read import ModelFile
+from torch_saveload._versions import Migration, plan
 
 
 def net(**parameters):
@@ -129,6 +130,26 @@ def test_partial_with_include_and_rename_crosses_classes():
     assert torch.equal(model.head.weight, before["head.weight"])
 
 
+def test_two_names_that_are_renamed_to_one_are_an_error():
+    Net = net()
+    Net().save("net.pth")
+    model = Net()
+    before = values(model)
+    with pytest.raises(StateMismatchError, match=r"b\.bias: both a\.bias and b\.bias of the file"):
+        model.load("net.pth", partial=True, rename={"a": "b"})
+    assert equal(values(model), before)
+    swapped = model.load("net.pth", rename={"a": "b", "b": "a"})
+    assert swapped.complete
+    assert torch.equal(model.a.weight, Net.load("net.pth").b.weight)
+
+
+def test_a_load_that_takes_nothing_is_logged_as_a_warning(caplog):
+    net()().save("net.pth")
+    report = net()().load("net.pth", include="mispelt.*")
+    assert report.loaded == ()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_half_stays_half_and_dtype_converts():
     Net = net()
     model = Net().half()
@@ -140,6 +161,46 @@ def test_half_stays_half_and_dtype_converts():
         full.load("half.pth")
     full.load("half.pth", dtype=torch.float32)
     assert torch.equal(full.a.weight, model.a.weight.float())
+
+
+class Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        self.register_buffer("table", torch.linspace(0, 1, 2), persistent=False)
+        self.register_buffer("counts", torch.arange(2), persistent=False)
+
+    def forward(self, x):
+        return self.fc(x * self.table)
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+@pytest.mark.parametrize("lazy", [True, False])
+def test_buffers_that_are_not_saved_have_the_dtype_they_had(name, lazy, monkeypatch):
+    if not lazy:
+        monkeypatch.setattr("torch_saveload._new._new_lazily", lambda *_: None)
+    cls = save_load()(type("Table", (Table,), {}))
+    model, x = cls().half(), torch.ones(1, 2).half()
+    model.save(name)
+    loaded = cls.load(name)
+    assert loaded.table.dtype == torch.float16
+    assert loaded.counts.dtype == torch.int64
+    assert torch.equal(loaded(x), model(x))
+    assert cls.load(name, dtype=torch.float64).table.dtype == torch.float64
+
+
+def test_a_model_on_the_meta_device_gets_memory():
+    cls = save_load()(type("Table", (Table,), {}))
+    model = cls()
+    model.fc.bias.requires_grad_(False)
+    model.save("net.pth")
+    with torch.device("meta"):
+        other = cls()
+    weight = other.fc.weight
+    assert other.load("net.pth").complete
+    assert other.fc.weight is weight
+    assert type(weight) is nn.Parameter
+    assert equal(values(other), values(model))
 
 
 def test_requires_grad_comes_back():
@@ -289,6 +350,31 @@ def test_migrations_lead_there_in_a_chain():
     again = Net(3, None)
     again.load("net.pth")
     assert torch.equal(again.y.bias, saved.x.bias * 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "found", "ours", "taken"),
+    [
+        (["1.0>2.0"], "1.0", "2.1", ["1.0>2.0"]),
+        (["1.0>2.0"], "1.3", "2.0", ["1.0>2.0"]),
+        (["1.0>2.0", "1.2>2.0"], "1.3", "2.1", ["1.2>2.0"]),
+        (["1.0>1.1", "1.1>1.2"], "1.0", "1.3", ["1.0>1.1", "1.1>1.2"]),
+        (["1.0>1.1"], "1.3", "1.4", []),
+        (["1.0>2.0", "1.0>3.0", "2.0>3.0"], "1.0", "3.0", ["1.0>3.0"]),
+        (["2.0>1.0"], "2.0", "1.0", ["2.0>1.0"]),
+        (["1.5>2.0"], "1.3", "2.0", None),
+        (["1.0>2.5"], "1.0", "2.1", None),
+        (["1.0>2.0"], "1.0", "3.0", None),
+    ],
+)
+def test_migrations_start_and_end_at_the_versions_that_are_near_enough(steps, found, ours, taken):
+    migrations = [Migration(*step.split(">"), lambda *_: None) for step in steps]
+    try:
+        chain = plan(migrations, found, ours, path="net.pth", class_name="Net")
+    except VersionMismatchError:
+        assert taken is None
+        return
+    assert [f"{step.from_}>{step.to}" for step in chain] == taken
 
 
 def test_a_rotten_bit_is_noticed_and_verify_false_lets_it_in():

@@ -1,6 +1,8 @@
 """Models past ``max_shard_size`` are a set of safetensors files with an index."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,14 +119,98 @@ def test_a_write_that_fails_between_the_shards_leaves_the_old_set(monkeypatch):
 
     model = Net()
     model.save("m.safetensors", max_shard_size=130)
+    before, write_part, written = names(), _shards.write_part, []
 
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+    def full(*args):
+        if len(written) == 1:
+            raise OSError(28, "No space left on device")
+        written.append(write_part(*args))
 
-    monkeypatch.setattr(_shards, "write_file", full)
+    monkeypatch.setattr(_shards, "write_part", full)
     with pytest.raises(OSError, match="No space left"):
         Net(fill=0.1).save("m.safetensors", max_shard_size=130)
     assert equal(Net.load("m.safetensors"), model)
+    assert names() == before
+
+
+KILLED = """
+import os, sys
+from torch import nn
+from torch_saveload import _shards, save_load
+
+@save_load()
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(6))
+
+write_part, written = _shards.write_part, []
+
+def slow(*args):
+    if len(written) == 2:
+        print("two are there", flush=True)
+        sys.stdin.read()
+    written.append(1)
+    return write_part(*args)
+
+_shards.write_part = slow
+Net().save("m.safetensors", max_shard_size=100)
+"""
+
+
+def test_the_shards_of_a_killed_save_are_swept_and_those_of_a_live_one_are_not():
+    model = Net()
+    model.save("m.safetensors", max_shard_size=130)
+    before = names()
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for writer in writers:
+        writer.stdout.readline()
+    live, killed = writers
+    killed.kill()
+    killed.communicate()
+    assert len(list(Path().glob("m-*"))) == len(before) - 1 + 2 + 2
+
+    model.save("m.safetensors", max_shard_size=130)
+    assert equal(Net.load("m.safetensors"), model)
+    live.communicate(b"")
+    assert live.returncode == 0
+    listed = json.loads(Path("m.safetensors.index.json").read_text())["weight_map"]
+    assert names() == sorted({*listed.values(), "m.safetensors.index.json"})
+    assert "layers.5.bias" in listed
+
+
+def test_shards_beside_a_damaged_index_are_left_alone(monkeypatch):
+    Net().save("m.safetensors", max_shard_size=130)
+    Path("m.safetensors.index.json").write_text("{")
+    before = names()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("torch_saveload._shards.write_part", full)
+    with pytest.raises(OSError, match="No space left"):
+        Net().save("m.safetensors", max_shard_size=130)
+    assert names() == before
+
+
+def test_a_set_that_is_replaced_while_it_is_read_is_read_as_the_new_one(monkeypatch):
+    from torch_saveload import _read
+
+    Net().save("m.safetensors", max_shard_size=130)
+    new, read_set = Net(fill=0.25), _read.read_set
+
+    def late(*args):
+        monkeypatch.setattr(_read, "read_set", read_set)
+        new.save("m.safetensors", max_shard_size=130)
+        return read_set(*args)
+
+    monkeypatch.setattr(_read, "read_set", late)
+    assert equal(Net.load("m.safetensors"), new)
 
 
 def test_rot_in_any_file_is_named_and_a_missing_file_said():

@@ -59,23 +59,20 @@ def call(cls: type, values: dict[str, Any]) -> Any:
         )
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    by_name = False  # from the first argument left at its default on
     for parameter in parameters:
-        variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        if parameter.name not in values:
-            if parameter.default is parameter.empty and not variable:
-                raise ConfigError(
-                    cls.__qualname__, f"argument {parameter.name}", "the file has no value for it"
-                )
-            by_name = by_name or not variable
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            args += values[parameter.name]
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            kwargs.update(values[parameter.name])
-        elif parameter.kind is parameter.KEYWORD_ONLY or (
-            by_name and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        ):
-            kwargs[parameter.name] = values[parameter.name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args += values.get(parameter.name, ())
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            kwargs.update(values.get(parameter.name, {}))
+            continue
+        value = values.get(parameter.name, parameter.default)
+        if value is parameter.empty:
+            raise ConfigError(
+                cls.__qualname__, f"argument {parameter.name}", "the file has no value for it"
+            )
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            kwargs[parameter.name] = value
         else:
-            args.append(values[parameter.name])
+            args.append(value)
     return cls(*args, **kwargs)

@@ -42,7 +42,8 @@ def watch(cls: Any) -> None:
             own.__get__(None, subclass)(**kwargs)
         else:
             super(cls, subclass).__init_subclass__(**kwargs)
-        if "__init__" in subclass.__dict__:
+        # Its own, or that of an ordinary class which stands before the decorated one.
+        if not hasattr(subclass.__init__, _MARK):
             _wrap_init(subclass)
         add_decorated(subclass)
 
@@ -58,7 +59,7 @@ def _wrap_init(cls: Any) -> None:
     inherited = "__init__" not in cls.__dict__
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         outermost = _BUILDING not in self.__dict__
         if outermost:
             record = _record(type(self), cls, args, kwargs)

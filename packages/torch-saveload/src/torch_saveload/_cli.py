@@ -31,8 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         for line in args.lines(*(getattr(args, file) for file in args.files)):
-            print(line)
+            print(_printable(line))
     except (TorchSaveloadError, OSError) as error:
-        print(f"torch_saveload: {error}", file=sys.stderr)
+        print(_printable(f"torch_saveload: {error}"), file=sys.stderr)
         return 1
     return 0
+
+
+def _printable(line: str) -> str:
+    """Return one line without the control characters that names of a hostile file may hold."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_METHOD = "__save_load_method__"
 
 
 class _ClassOrInstance:
@@ -105,7 +107,6 @@ def _install(decorated: object, settings: Settings) -> None:
             f"@save_load() decorates classes of torch.nn.Module, not {decorated!r}"
         )
     cls: Any = decorated
-    parent = settings_of(cls)
     methods: dict[str, Any] = {
         settings.save_method_name: _named(save, settings.save_method_name),
         settings.load_method_name: _ClassOrInstance(load_new, load_into),
@@ -113,26 +114,27 @@ def _install(decorated: object, settings: Settings) -> None:
             _named(load_new, settings.init_and_load_classmethod_name)
         ),
     }
-    ours = {"migration"} | (
-        {
-            parent.save_method_name,
-            parent.load_method_name,
-            parent.init_and_load_classmethod_name,
-        }
-        if parent
-        else set()
-    )
+    # What every module keeps in its __dict__, like ``training``, is no attribute of the class.
+    kept = vars(Module())
     for name in [*methods, settings.config_instance_var_name]:
-        if name not in ours and hasattr(cls, name):
+        if name in kept or (hasattr(cls, name) and not _is_ours(cls, name)):
             raise DecorationError(
                 f"{name!r} would hide {cls.__qualname__}.{name}; give another name to @save_load"
             )
     for name, method in methods.items():
         setattr(cls, name, method)
-    if parent or not hasattr(cls, "migration"):
-        cls.migration = classmethod(_migration)
+    if not hasattr(cls, "migration") or _is_ours(cls, "migration"):
+        cls.migration = classmethod(_named(_migration, "migration"))
     setattr(cls, ATTRIBUTE, settings)
     watch(cls)
+
+
+def _is_ours(cls: type, name: str) -> bool:
+    """Tell whether the class has this method from a decorated class, not from its own body."""
+    found = inspect.getattr_static(cls, name)
+    return isinstance(found, _ClassOrInstance) or hasattr(
+        getattr(found, "__func__", found), _METHOD
+    )
 
 
 def _migration(
@@ -175,4 +177,5 @@ def _named(function: Any, name: str) -> Any:
     functools.update_wrapper(copy, function)
     del copy.__wrapped__
     copy.__kwdefaults__, copy.__name__ = function.__kwdefaults__, name
+    setattr(copy, _METHOD, True)
     return copy

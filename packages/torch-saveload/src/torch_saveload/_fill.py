@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ._lazy import loads_plainly
+from ._lazy import loads_plainly, swap
 from ._registry import KnownTypes
+from ._state import is_lazy
 from ._unplain import Decoder, Undecodable
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
     from ._match import Match
@@ -22,6 +24,9 @@ def fill(model: Module, state: State, stored: Stored, found: Match) -> None:
     """Copy values into a model that they are known to fit."""
     import torch
 
+    for name in found.tensors:
+        if (here := state.tensors[name]).is_meta and not is_lazy(here):
+            _materialise(here)
     if not found.values and loads_plainly(model, state):
         # What load_state_dict comes to then, without a dictionary for each module. All is read
         # first: a compressed tensor is only now seen to be damaged.
@@ -40,6 +45,16 @@ def fill(model: Module, state: State, stored: Stored, found: Match) -> None:
         if prefix in state.prefixes
     }
     model.load_state_dict(values, strict=False)
+
+
+def _materialise(here: Tensor) -> None:
+    """Give a tensor on the meta device memory: copying to it would do nothing."""
+    import torch
+
+    fresh = torch.empty_like(here, device="cpu", requires_grad=False)
+    if isinstance(here, torch.nn.Parameter):
+        fresh = torch.nn.Parameter(fresh, here.requires_grad)
+    swap(here, fresh)
 
 
 def extra_states(cls: type[Module], stored: Stored) -> dict[str, Any]:

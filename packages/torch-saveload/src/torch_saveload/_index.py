@@ -32,7 +32,9 @@ It is JSON in ASCII::
          "blocks": {...}}},                   only if compressed, see _compress
      "values": {"fc._extra_state": ...},      what else the state_dict holds, as plain data
      "ties": [["a.weight", "b.weight"]],      names of one and the same parameter
-     "metadata": {"": {"version": 1}}}        of the state_dict, per module
+     "metadata": {"": {"version": 1}},        of the state_dict, per module
+     "unsaved": {"table": "float16"}}         dtypes of floating-point buffers that are not in the
+                                              state_dict; only if there are any
 
 Two tensors lie in the same bytes of the file or in different ones, never half in half.
 """
@@ -115,6 +117,7 @@ class Index:
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     ties: tuple[tuple[str, ...], ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    unsaved: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def encode_index(index: Index) -> bytes:
@@ -124,7 +127,7 @@ def encode_index(index: Index) -> bytes:
 
 def index_tree(index: Index) -> dict[str, Any]:
     """Return the index as what JSON can hold."""
-    return {
+    tree = {
         "format": FORMAT,
         "writer": index.writer,
         "torch": index.torch,
@@ -136,6 +139,7 @@ def index_tree(index: Index) -> dict[str, Any]:
         "ties": [list(tie) for tie in index.ties],
         "metadata": index.metadata,
     }
+    return {**tree, "unsaved": index.unsaved} if index.unsaved else tree
 
 
 def _tensor_json(record: TensorRecord) -> dict[str, Any]:

@@ -56,6 +56,9 @@ def index_from_tree(tree: Any, path: str, file_size: int) -> Index:
     metadata = check.kind(tree.get("metadata", {}), dict, "metadata")
     for prefix, facts in metadata.items():
         check.kind(facts, dict, f"metadata of {prefix!r}")
+    unsaved = check.kind(tree.get("unsaved", {}), dict, "unsaved")
+    if not all(isinstance(dtype, str) and dtype in ITEM_SIZES for dtype in unsaved.values()):
+        raise check.fail("unsaved names unknown dtypes")
     return Index(
         class_name=check.kind(tree.get("class"), str, "class"),
         version=model_version,
@@ -66,6 +69,7 @@ def index_from_tree(tree: Any, path: str, file_size: int) -> Index:
         values=values,
         ties=ties,
         metadata=metadata,
+        unsaved=unsaved,
     )
 
 

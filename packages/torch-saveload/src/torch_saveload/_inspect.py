@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ._read import ModelFile
 from ._write import pickle_of
@@ -25,7 +27,10 @@ def show(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield what a file holds: class, version, arguments, tensors, ties and sizes."""
     file, index = _open(path)
     version = f" version {index.version}" if index.version else ""
-    yield f"{index.class_name}{version}, saved by {index.writer} with torch {index.torch}"
+    if index.class_name:
+        yield f"{index.class_name}{version}, saved by {index.writer} with torch {index.torch}"
+    else:
+        yield "tensors only, saved by another tool"
     for name, data in index.config.items():
         yield f"  {name} = {_short(data)}"
     width = max(map(len, index.tensors), default=0)
@@ -86,18 +91,25 @@ def verify(path: str | os.PathLike[str]) -> Iterator[str]:
 
     Raises:
         CorruptError: Tensors are not what was saved.
-        FormatError: What plain ``torch.load`` would read is not what the index says.
+        FormatError: What plain ``torch.load`` would read is not what the index says, or another
+            tool wrote the file, without digests.
     """
     file, index = _open(path)
+    if not index.class_name:
+        raise FormatError(str(path), "another tool wrote it: it holds no digests to compare with")
     if names := file.damaged():
         raise CorruptError(str(path), "tensors are not what was saved", names)
     if not file.is_zip:
         yield f"{path}: {len(index.tensors)} tensors are what was saved"
         return
     # Members were written in this order, one for each place.
-    keys = {at: key for key, at in enumerate(sorted({r.offset for r in index.tensors.values()}))}
+    places = sorted({(r.offset, r.size) for r in index.tensors.values()})
+    keys = {at: key for key, (at, _) in enumerate(places)}
     with Path(path).open("rb") as opened, ZipReader(opened, str(path)) as members:
-        if members.read("data.pkl") != pickle_of(index, keys):
+        there = _member_places(opened)
+        if members.read("data.pkl") != pickle_of(index, keys) or any(
+            there.get(f"data/{key}") != place for key, place in enumerate(places)
+        ):
             raise FormatError(
                 str(path), "data.pkl and the index differ: torch.load reads something else"
             )
@@ -109,6 +121,18 @@ def _open(path: str | os.PathLike[str]) -> tuple[ModelFile, Index]:
     if file.index is None:
         raise FormatError(str(path), "holds no index: torch_saveload did not write it")
     return file, file.index
+
+
+def _member_places(file: BinaryIO) -> dict[str, tuple[int, int]]:
+    """Return where the data of each member of a zip begins, and its size."""
+    places: dict[str, tuple[int, int]] = {}
+    with zipfile.ZipFile(file) as members:
+        for info in members.infolist():
+            file.seek(info.header_offset + 26)
+            name_size, extra_size = struct.unpack("<HH", file.read(4))
+            start = info.header_offset + 30 + name_size + extra_size
+            places[info.filename.partition("/")[2]] = start, info.compress_size
+    return places
 
 
 def _kind(record: TensorRecord) -> str:

@@ -5,12 +5,14 @@ meta device: initialisers do nothing there, and memory that was allocated is nev
 parameters are; buffers and plain tensors are computed as ever, which ``torch.device("meta")``
 would not do.
 
-That is no good where something else depends on a parameter. Four ways to notice:
+That is no good where something else depends on a parameter. Five ways to notice:
 
 - reading a parameter on the meta device raises (``.item()``, ``if``, ``.to("cuda")``);
 - a real parameter that is used by someone else as well (kept in a list, made from a shared tensor,
   a buffer that is a view of it) leaves its storage with more than one user;
-- whatever was computed from a parameter and kept is on the meta device, too: the model is scanned;
+- whatever was computed from a parameter and kept is on the meta device, too: the model is scanned,
+  for such tensors and for the device itself (``self.device = self.weight.device``);
+- a hook on a parameter would be lost with the meta tensor that it belongs to;
 - modules that load their state in a way of their own say so by a hook or an overridden method.
 
 Then, and wherever the file does not hold every parameter, the caller builds the ordinary way.
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 _MACHINERY = {"logging", "threading", "_thread", "weakref", "_weakref"}
 _MEMBERS = {"_parameters", "_modules"}
 _COMMON = {dict, OrderedDict, bool, type(None), set}
-_ATOMS = (str, int, float, bool, bytes, complex, type(None), type)
+_ATOMS = (int, float, bool, bytes, complex, type(None), type)
 
 
 class LazyBuild:
@@ -87,8 +89,10 @@ class LazyBuild:
         alone = _use_count_alone()
         if any(_use_count(storage) > alone for storage in storages):
             return False
-        own = {id(parameter) for parameter in model.parameters()}
-        return not _holds_other_meta(model, own)
+        parameters = list(model.parameters())
+        if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
+            return False
+        return not _holds_other_meta(model, parameters)
 
 
 def assign(
@@ -138,7 +142,7 @@ def assign(
                 fresh = tensor.clone()
             places.add(there.same)
             flag = here.requires_grad if there.grad is None else there.grad
-            _swap(here, torch.nn.Parameter(fresh, requires_grad=flag))
+            swap(here, torch.nn.Parameter(fresh, requires_grad=flag))
     return True
 
 
@@ -150,7 +154,7 @@ def wanted_dtype(saved: str, dtype: torch.dtype | None) -> torch.dtype:
     return dtype if dtype is not None and kind.is_floating_point else kind
 
 
-def _swap(here: Tensor, fresh: Tensor) -> None:
+def swap(here: Tensor, fresh: Tensor) -> None:
     """Make ``here`` the tensor ``fresh``, for everyone who holds it."""
     import torch
 
@@ -194,12 +198,13 @@ def loads_plainly(model: Module, state: State) -> bool:
     )
 
 
-def _holds_other_meta(model: Module, own: set[int]) -> bool:
-    """Tell whether the modules hold tensors on the meta device that are not their parameters."""
+def _holds_other_meta(model: Module, parameters: list[Parameter]) -> bool:
+    """Tell whether the modules hold more of the meta device than their parameters."""
     import torch
 
+    own = {id(parameter) for parameter in parameters}
     seen: set[int] = set()
-    todo: list[Any] = []
+    todo: list[Any] = [vars(parameter) for parameter in parameters if vars(parameter)]
     for module in model.modules():
         seen.add(id(module))
         for name, value in vars(module).items():
@@ -210,7 +215,13 @@ def _holds_other_meta(model: Module, own: set[int]) -> bool:
         value = todo.pop()
         if isinstance(value, _ATOMS):
             continue
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, str):
+            if value == "meta":
+                return True
+        elif isinstance(value, torch.device):
+            if value.type == "meta":
+                return True
+        elif isinstance(value, torch.Tensor):
             if value.is_meta and id(value) not in own:
                 return True
         elif id(value) not in seen:

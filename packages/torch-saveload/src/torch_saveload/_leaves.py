@@ -67,7 +67,9 @@ def _encode_python(value: Any) -> Any:
     if value is ...:
         return {"$": "ellipsis"}
     if isinstance(value, pathlib.PurePath):
-        tag = "path" if isinstance(value, pathlib.Path) else "pure path"
+        windows = isinstance(value, pathlib.PureWindowsPath)
+        pure = "windows path" if windows else "posix path"
+        tag = "path" if isinstance(value, pathlib.Path) else pure
         return {"$": tag, "value": value.as_posix()}
     return None
 
@@ -172,6 +174,8 @@ DECODERS: dict[object, Callable[[Any], object]] = {
     "ellipsis": lambda _: ...,
     "path": lambda data: pathlib.Path(data["value"]),
     "pure path": lambda data: pathlib.PurePath(data["value"]),
+    "posix path": lambda data: pathlib.PurePosixPath(data["value"]),
+    "windows path": lambda data: pathlib.PureWindowsPath(data["value"]),
     "dtype": lambda data: _torch_constant(data["name"], "dtype"),
     "memory format": lambda data: _torch_constant(data["name"], "memory_format"),
     "device": lambda data: _device(data["name"]),

@@ -187,7 +187,8 @@ def _class_for(cls: type[Module], stored: Stored) -> type[Module]:
 
 
 def _finish(model: Module, settings: Settings, found: Match, wanted: Selection) -> None:
-    if wanted.partial or not found.report.complete:
-        log.log(logging.INFO if found.report.complete else logging.WARNING, "%s", found.report)
+    if wanted.partial or wanted.include or not found.report.complete:
+        usual = found.report.complete and found.report.loaded
+        log.log(logging.INFO if usual else logging.WARNING, "%s", found.report)
     if settings.post_load_hook is not None:
         settings.post_load_hook(model)

@@ -11,7 +11,7 @@ from ._state import is_lazy
 from .errors import StateMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -45,6 +45,17 @@ class Selection:
         if not self.rename:
             return dict(items)
         return {self._rename(name): item for name, item in items.items()}
+
+    def collisions(self, names: Iterable[str]) -> list[str]:
+        """Return a line for each two names of a file that become one."""
+        sources: dict[str, str] = {}
+        lines: list[str] = []
+        for name in names if self.rename else ():
+            target = self._rename(name)
+            first = sources.setdefault(target, name)
+            if first != name and self.wants(target):
+                lines.append(f"{target}: both {first} and {name} of the file are renamed to it")
+        return lines
 
     def _rename(self, name: str) -> str:
         rename = self.rename or {}
@@ -92,7 +103,7 @@ def match(
             differing[name] = difference
     loaded = {n: available[n] for n in expected if n in available and n not in differing}
     untied = [line for tie in ties if (line := _untied(tie, loaded))]
-    problems = list(untied)
+    problems = [*wanted.collisions([*stored.tensors, *values]), *untied]
     if not wanted.partial:
         problems += [f"{name}: {difference}" for name, difference in sorted(differing.items())]
         if wanted.strict:

@@ -10,7 +10,7 @@ from ._fill import extra_states, fill
 from ._lazy import LazyBuild, assign, wanted_dtype
 from ._match import Match, Selection, match
 from ._state import State, collect, is_lazy
-from .errors import ConfigError, UntrustedError
+from .errors import ConfigError, TorchSaveloadError, UntrustedError
 
 if TYPE_CHECKING:
     import torch
@@ -54,13 +54,21 @@ def _new(
     device: str | torch.device | None,
 ) -> tuple[Module, Match]:
     """Build a model the ordinary way and copy the file into it."""
-    model = _build(cls, stored)
+    try:
+        model = _build(cls, stored)
+    except TorchSaveloadError:
+        raise
+    except Exception as error:  # whatever the arguments of a hostile or outdated file lead to
+        raise ConfigError(
+            cls.__qualname__, "__init__", f"{type(error).__name__}: {error}"
+        ) from error
     state = collect(model)
     found = match(state, stored, extra_states(cls, stored), cls.__qualname__, wanted)
     for name, there in found.tensors.items():
         here, kind = state.tensors[name], wanted_dtype(there.dtype, dtype)
         if here.dtype != kind and not is_lazy(here):
             here.data = here.data.to(kind)
+    _convert_unsaved(state, stored, wanted, dtype)
     _retie(model, state, stored, found, wanted)
     if device is not None:
         model.to(device)
@@ -95,6 +103,7 @@ def _new_lazily(
         _retie(model, state, stored, found, wanted)
         if not assign(model, state, found, dtype, device):
             return None
+        _convert_unsaved(state, stored, wanted, dtype)
         if device is not None:
             model.to(device)
     except Exception as error:  # an error that has other causes comes again the ordinary way
@@ -112,10 +121,7 @@ def _build(cls: type[Module], stored: Stored) -> Module:
         return model
     if stored.call is not None:
         args, kwargs = stored.call
-        try:
-            return cls(*args, **kwargs)
-        except TypeError as error:
-            raise ConfigError(cls.__qualname__, "arguments", str(error)) from error
+        return cls(*args, **kwargs)
     if "pickled" in stored.without_config:
         raise UntrustedError(stored.path, f"{stored.without_config}, so no model can be built")
     raise ConfigError(
@@ -123,6 +129,19 @@ def _build(cls: type[Module], stored: Stored) -> Module:
         stored.path,
         f"{stored.without_config}: build the model and call load on it",
     )
+
+
+def _convert_unsaved(
+    state: State, stored: Stored, wanted: Selection, dtype: torch.dtype | None
+) -> None:
+    """Give buffers that are no part of the state_dict the dtype that they had when saved.
+
+    They are computed by ``__init__`` as ever; of a model that was made half they are half, too.
+    """
+    for name, kind in wanted.renamed(stored.unsaved).items():
+        buffer = state.unsaved.get(name)
+        if buffer is not None:
+            buffer.data = buffer.data.to(wanted_dtype(kind, dtype))
 
 
 def _retie(model: Module, state: State, stored: Stored, found: Match, wanted: Selection) -> None:

@@ -8,12 +8,13 @@ and dictionaries with string keys. Everything else is a dictionary with the key 
     {"$": "int", "hex": "-0xff..."}            {"$": "float", "hex": "inf"}
     {"$": "complex", "real": x, "imag": y}     {"$": "bytes", "base64": "..."}
     {"$": "slice" | "range", "items": [start, stop, step]}        {"$": "ellipsis"}
-    {"$": "path" | "pure path", "value": "a/b"}
+    {"$": "path" | "posix path" | "windows path", "value": "a/b"}   the last two pure; format 1
+                                               also had "pure path", of the system that reads it
     {"$": "dtype" | "device" | "memory format", "name": "float32"}
     {"$": "torch size", "items": [...]}
     {"$": "tensor", "dtype": "float32", "shape": [2], "base64": "..."}
     {"$": "numpy", "dtype": "<f8", "shape": [2] or null for a scalar, "base64": "..."}
-    {"$": "enum", "type": "Color", "name": "RED"}
+    {"$": "enum", "type": "Color", "name": "RED"}          "value": 3 instead for several flags
     {"$": "dataclass", "type": "Options", "fields": {...}}
     {"$": "namedtuple", "type": "Point", "items": [...]}
     {"$": "registered", "type": "Fraction", "data": ...}
@@ -149,7 +150,11 @@ class Encoder:
         kind: Any = type(value)
         name = kind.__qualname__
         if isinstance(value, enum.Enum):
-            encoded: Any = {"$": "enum", "type": name, "name": value.name}
+            encoded: Any = {"$": "enum", "type": name}
+            if value.name in kind.__members__:
+                encoded["name"] = value.name
+            else:
+                encoded["value"] = self.encode(value.value, where, depth)
         elif isinstance(value, tuple) and hasattr(kind, "_fields"):
             encoded = {"$": "namedtuple", "type": name, "items": self._many(value, where, depth)}
         elif (module := self._config_of(value)) is not None:

@@ -7,6 +7,7 @@ import os
 import sys
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,13 +53,25 @@ class ModelFile:
         self.is_zip = False
         self._parts: list[tuple[int, Buffer | mmap.mmap]] = []
         if path.name.endswith(SUFFIX):
-            self.index, starts = read_set(path)
-            for shard, start in starts.items():
-                with shard.open("rb") as file:
-                    self._parts.append((start, _mapped(file)))
+            self._open_set(path)
         else:
             self._open(path)
         self.size = sum(len(data) for _, data in self._parts)
+
+    def _open_set(self, path: Path) -> None:
+        while True:
+            before = path.read_bytes()
+            try:
+                self.index, starts = read_set(before, path)
+                self._parts = []
+                for shard, start in starts.items():
+                    with shard.open("rb") as file:
+                        self._parts.append((start, _mapped(file)))
+            except FileNotFoundError:
+                if path.read_bytes() == before:
+                    raise
+                continue  # another set has taken its place: its files are there
+            return
 
     def _open(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -115,7 +128,7 @@ class ModelFile:
         """
         assert self.index is not None  # noqa: S101 - only called on model files
         unique = {
-            record.offset: (name, record)
+            (record.offset, record.size): (name, record)
             for name, record in self.index.tensors.items()
             if record.digest and (compressed or record.blocks is None)
         }
@@ -143,11 +156,12 @@ class ModelFile:
 
 
 def _mapped(file: BinaryIO) -> Buffer | mmap.mmap:
-    # A mapped file cannot be replaced on Windows, so there it is read.
-    if sys.platform == "win32":
-        file.seek(0)
-        return bytearray(file.read())
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    # A mapped file cannot be replaced on Windows, and some file systems cannot map: it is read.
+    if sys.platform != "win32":
+        with suppress(OSError):
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    file.seek(0)
+    return bytearray(file.read())
 
 
 def _stored_names(data: Any) -> set[str]:
@@ -225,4 +239,5 @@ def read(path: Path, *, verify: bool, trust: bool) -> Stored:
         values=index.values,
         ties=index.ties,
         metadata=index.metadata,
+        unsaved=index.unsaved,
     )

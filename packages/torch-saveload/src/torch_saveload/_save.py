@@ -158,6 +158,10 @@ def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]
         metadata={
             prefix: dict(facts) for prefix, facts in state.metadata.items() if _is_plain(facts)
         },
+        unsaved={
+            name: str(buffer.dtype).removeprefix("torch.")
+            for name, buffer in state.unsaved.items()
+        },
     )
     return index, tensors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,11 @@ class Settings:
                 raise DecorationError(
                     f"write @save_load() with parentheses above class {name.__qualname__}"
                 )
-            if not str(name).isidentifier():
+            if (
+                not isinstance(name, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+                or not name.isidentifier()
+                or keyword.iskeyword(name)
+            ):
                 raise DecorationError(f"{parameter}={name!r} is no name of an attribute")
         if len(set(names.values())) != len(names):
             raise DecorationError(f"two of {', '.join(names)} are the same name")

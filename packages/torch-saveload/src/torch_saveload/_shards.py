@@ -8,23 +8,26 @@
                                                        "torch_saveload": ..., as in one file},
                                                    "weight_map": {"fc.weight": "model-00001-..."}}
 
-The eight digits are from a digest of all that is saved, so another model never writes over the
-files of this one: the set is the old one until its index is replaced, the new one afterwards.
-Shards that the former index named go last. Where both are there, ``model.safetensors`` counts.
+The eight digits are random, so no save writes over the files of another: the set is the old one
+until its index is replaced, the new one afterwards. Shards that no index names, of the former set
+and of saves that were killed, are swept before and after. A writer keeps the temporary file of its
+index open all the while, which is how others know that it is still there, and leave its shards
+alone. Where both are there, ``model.safetensors`` counts.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from expcore import write_file
+from expcore import open_atomic, sweep
 
 from ._index_read import index_from_tree
 from ._safetensors import (
-    DIGEST,
     TOLD,
     described,
     merged,
@@ -105,36 +108,61 @@ def write_set(
     """
     unique = untied(index, tensors)
     records = described(unique)
-    metadata = metadata_of(index, records)
-    mark = metadata[DIGEST].rpartition(":")[2][:8]
     groups = _groups(records, limit)
-    former, files = _former(path), dict[str, str]()
-    for number, group in enumerate(groups, 1):
-        name = f"{path.stem}-{number:05}-of-{len(groups):05}-{mark}.safetensors"
-        size = sum(records[key].size for key in group)
-        with open_sink(path.with_name(name), size) as sink:
-            write_part(sink, {key: unique[key] for key in group}, records, {})
-        files.update(dict.fromkeys(group, name))
-    total = sum(record.size for record in records.values())
-    tree = {"metadata": {"total_size": total, **metadata}, "weight_map": files}
-    write_file(index_path(path), json.dumps(tree, indent=1).encode(), overwrite=overwrite)
-    path.unlink(missing_ok=True)
-    names = list(dict.fromkeys(files.values()))
-    _remove(path, former.difference(names))
-    return [*map(path.with_name, names), index_path(path)]
+    mark = os.urandom(4).hex()
+    files: dict[str, str] = {}
+    try:
+        with open_atomic(index_path(path), overwrite=overwrite) as opened:
+            _sweep_shards(path, own=1)
+            for number, group in enumerate(groups, 1):
+                name = f"{path.stem}-{number:05}-of-{len(groups):05}-{mark}.safetensors"
+                size = sum(records[key].size for key in group)
+                with open_sink(path.with_name(name), size) as sink:
+                    write_part(sink, {key: unique[key] for key in group}, records, {})
+                files.update(dict.fromkeys(group, name))
+            total = sum(record.size for record in records.values())
+            metadata = {"total_size": total, **metadata_of(index, records)}
+            tree = {"metadata": metadata, "weight_map": files}
+            opened.write(json.dumps(tree, indent=1).encode())
+        path.unlink(missing_ok=True)
+    finally:
+        _sweep_shards(path)
+    return [*map(path.with_name, dict.fromkeys(files.values())), index_path(path)]
 
 
 def remove_set(path: Path) -> None:
     """Remove the set that a single file has replaced."""
-    former = _former(path)
     index_path(path).unlink(missing_ok=True)
-    _remove(path, former)
+    _sweep_shards(path)
 
 
-def _remove(path: Path, names: set[str]) -> None:
-    """Remove shards that nothing names any more."""
-    for name in names:
-        path.with_name(name).unlink(missing_ok=True)
+def _sweep_shards(path: Path, *, own: int = 0) -> None:
+    """Remove the shards that no index names, unless another writer may be making them.
+
+    Args:
+        path: The name as one file.
+        own: How many temporary files of the index are of this writer.
+    """
+    folder, index = path.parent, index_path(path)
+    ours = re.compile(re.escape(path.stem) + r"-\d{5,}-of-\d{5,}-[0-9a-f]{8}\.safetensors")
+    # In this order: whoever made one of these and is done by now has it in the index.
+    shards = [file for file in folder.iterdir() if ours.fullmatch(file.name)]
+    if not shards:
+        return
+    sweep(folder)
+    start = f".{index.name}"[:_SURE_CHARACTERS]
+    if len(list(folder.glob(f"{glob.escape(start)}*.tmp"))) > own:  # somebody is writing
+        return
+    try:
+        named = set(json.loads(index.read_bytes())["weight_map"].values())
+    except FileNotFoundError:
+        named = set[str]()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # a damaged index: somebody may still want to mend it
+    for file in shards:
+        if file.name not in named:
+            with suppress(OSError):  # in the way, but not ours to insist on
+                file.unlink()
 
 
 def shard_names(data: bytes) -> set[str]:
@@ -145,13 +173,6 @@ def shard_names(data: bytes) -> set[str]:
             return set()
         return {name for name in tree["weight_map"].values() if _SHARD.fullmatch(name)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return set()
-
-
-def _former(path: Path) -> set[str]:
-    try:
-        return shard_names(index_path(path).read_bytes())
-    except OSError:
         return set()
 
 
@@ -176,8 +197,12 @@ def listed(data: bytes, path: str) -> tuple[dict[str, str], dict[str, Any]]:
     return files, metadata
 
 
-def read_set(path: Path) -> tuple[Index, dict[Path, int]]:
+def read_set(data: bytes, path: Path) -> tuple[Index, dict[Path, int]]:
     """Read the index of a set and the headers of its files.
+
+    Args:
+        data: What the index holds.
+        path: Where it is.
 
     Returns:
         The index, with places as if the files were one; and where in it each file begins.
@@ -186,7 +211,7 @@ def read_set(path: Path) -> tuple[Index, dict[Path, int]]:
         FileNotFoundError: One of the files is missing.
         FormatError: They contradict each other.
     """
-    files, metadata = listed(path.read_bytes(), str(path))
+    files, metadata = listed(data, str(path))
     starts: dict[Path, int] = {}
     entries: dict[str, dict[str, Any]] = {}
     end = 0

@@ -38,6 +38,8 @@ class State:
     """Plain name -> the name in the module's own state_dict."""
     prefixes: dict[str, str]
     """The same for the modules of the metadata."""
+    unsaved: dict[str, Tensor]
+    """The floating-point buffers that are not in the ``state_dict``."""
 
     @property
     def ties(self) -> tuple[tuple[str, ...], ...]:
@@ -50,12 +52,12 @@ class State:
 
 def collect(model: Module) -> State:
     """Return the state of a module, sharing its tensors."""
-    wrappers = _wrapper_prefixes(model)
+    import torch
+
+    wrappers, buffers = _wrappers_and_unsaved(model)
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
     originals: dict[str, str] = {}
-    import torch
-
     state: Any = model.state_dict(keep_vars=True)
     for original, value in state.items():
         name = _plain_name(original, wrappers)
@@ -69,7 +71,8 @@ def collect(model: Module) -> State:
     for prefix, facts in getattr(state, "_metadata", {}).items():
         plain = _plain_name(f"{prefix}.", wrappers).removesuffix(".")
         metadata[plain], prefixes[plain] = facts, prefix
-    return State(tensors, values, metadata, originals, prefixes)
+    unsaved = {_plain_name(name, wrappers): buffer for name, buffer in buffers.items()}
+    return State(tensors, values, metadata, originals, prefixes, unsaved)
 
 
 def unwrap(model: Module) -> Module:
@@ -125,14 +128,22 @@ def _type_key(module: object) -> tuple[str, str]:
     return type(module).__module__, type(module).__qualname__
 
 
-def _wrapper_prefixes(model: Module) -> tuple[str, ...]:
-    """Return what wrappers inside the model add, longest first: ``encoder._orig_mod.``."""
-    found = [
-        f"{path}.{inner}." if path else f"{inner}."
-        for path, module in model.named_modules(remove_duplicate=False)
-        if (inner := _WRAPPERS.get(_type_key(module)))
-    ]
-    return tuple(sorted(found, key=len, reverse=True))
+def _wrappers_and_unsaved(model: Module) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """Return what wrappers inside the model add to names, and the buffers that are not saved.
+
+    The former are like ``encoder._orig_mod.``, longest first.
+    """
+    found: list[str] = []
+    unsaved: dict[str, Tensor] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        prefix = f"{path}." if path else ""
+        if inner := _WRAPPERS.get(_type_key(module)):
+            found.append(f"{prefix}{inner}.")
+        for name in module._non_persistent_buffers_set:
+            buffer = module._buffers.get(name)
+            if buffer is not None and buffer.is_floating_point():
+                unsaved[f"{prefix}{name}"] = buffer
+    return tuple(sorted(found, key=len, reverse=True)), unsaved
 
 
 def _plain_name(name: str, wrappers: tuple[str, ...]) -> str:

@@ -47,5 +47,7 @@ class Stored:
     """The tensors that the values speak of."""
     ties: tuple[tuple[str, ...], ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    unsaved: dict[str, str] = field(default_factory=dict[str, str])
+    """The dtypes of floating-point buffers that are not in the state_dict."""
     without_config: str = "it holds no arguments"
     """Why there are no arguments of any kind."""

@@ -112,8 +112,11 @@ class Decoder:
     def range_(self, data: Any, where: str, depth: int) -> object:
         return range(*self._many(data["items"], where, depth))
 
-    def enum_(self, data: Any, where: str, depth: int) -> object:  # noqa: ARG002
-        return self._type(data["type"], where, enum.Enum)[data["name"]]
+    def enum_(self, data: Any, where: str, depth: int) -> object:
+        kind = self._type(data["type"], where, enum.Enum)
+        if "value" in data:  # flags
+            return kind(self.decode(data["value"], where, depth))
+        return kind[data["name"]]
 
     def namedtuple_(self, data: Any, where: str, depth: int) -> object:
         kind = self._type(data["type"], where, tuple)

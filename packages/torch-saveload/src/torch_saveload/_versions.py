@@ -11,6 +11,7 @@ from .errors import VersionMismatchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from packaging.version import Version
     from torch import Tensor
 
 log = logging.getLogger("torch_saveload")
@@ -36,8 +37,9 @@ def plan(
 ) -> list[Migration]:
     """Return the migrations that lead from one version to the other, in order.
 
-    The shortest chain is taken. Without one, the versions may differ in anything but the first
-    number; a difference is logged.
+    The shortest chain is taken. Where none leads from the very version to the very version, one
+    will do that starts at an earlier version of the file's major number, and ends at an earlier
+    one of the class's: within a major number nothing has to match. What differs is logged.
 
     Raises:
         VersionMismatchError: Another major version, and no chain of migrations leads there.
@@ -60,28 +62,45 @@ def plan(
         raise VersionMismatchError(path, class_name, found, expected) from error
     if theirs == ours:
         return []
-    if chain := _shortest_chain(migrations, theirs, ours):
-        return chain
-    if (theirs.epoch, theirs.major) != (ours.epoch, ours.major):
+    chains = _chains(migrations, theirs, ours, exactly=True)
+    if ours in chains:
+        return chains[ours]
+    chains = _chains(migrations, theirs, ours, exactly=False)
+    near = [at for at in chains if (at.epoch, at.major) == (ours.epoch, ours.major)]
+    if not near:
         raise VersionMismatchError(path, class_name, found, expected)
     log.warning("%s holds version %s of %s, which is at %s", path, theirs, class_name, ours)
-    return []
+    return chains[max(near)]
 
 
-def _shortest_chain(migrations: Sequence[Migration], start: Any, goal: Any) -> list[Migration]:
+def _chains(
+    migrations: Sequence[Migration], start: Version, goal: Version, *, exactly: bool
+) -> dict[Version, list[Migration]]:
+    """Return the fewest migrations that lead from one version to each that they lead to.
+
+    Args:
+        migrations: Those to choose from.
+        start: The version of the file.
+        goal: The version of the class.
+        exactly: False: a migration also takes files of later versions with the same major
+            number, and only leads forward.
+    """
     from packaging.version import Version
 
-    chains: list[list[Migration]] = [[]]
-    seen = {start}
-    while chains:
-        longer: list[list[Migration]] = []
-        for chain in chains:
-            at = Version(chain[-1].to) if chain else start
-            for step in migrations:
-                if Version(step.from_) == at and (to := Version(step.to)) not in seen:
-                    if to == goal:
-                        return [*chain, step]
-                    seen.add(to)
-                    longer.append([*chain, step])
-        chains = longer
-    return []
+    steps = [(Version(step.from_), Version(step.to), step) for step in migrations]
+    steps.sort(key=lambda step: step[0], reverse=True)  # the latest that fits is taken
+
+    def takes(from_: Version, to: Version, at: Version) -> bool:
+        if exactly:
+            return from_ == at
+        same_major = (from_.epoch, from_.major) == (at.epoch, at.major)
+        return same_major and from_ <= at < to <= goal
+
+    chains: dict[Version, list[Migration]] = {start: []}
+    todo = [start]
+    for at in todo:  # which grows: the shortest chains come first
+        for from_, to, step in steps:
+            if to not in chains and takes(from_, to, at):
+                chains[to] = [*chains[at], step]
+                todo.append(to)
+    return chains
