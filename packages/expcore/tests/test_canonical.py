@@ -387,18 +387,22 @@ def test_an_array_has_the_digest_of_its_values_whatever_its_strides(data: Any) -
     assert digest(array.tolist()) != digest(array)
 
 
-@pytest.mark.parametrize("idle", [False, True])
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f2", ">f2", "<c8"])
+@pytest.mark.parametrize("helper", ["none", "quick", "slow", "stuck"])
 @pytest.mark.parametrize("place", [None, 0, 1_000_000, -1])
 def test_large_arrays_have_one_kind_of_nan(
-    monkeypatch: pytest.MonkeyPatch, idle: bool, place: int | None
+    monkeypatch: pytest.MonkeyPatch, helper: str, place: int | None, dtype: str
 ) -> None:
+    """Whether the second thread looks at all of an array, at some of it, or at nothing."""
     np = pytest.importorskip("numpy")
-    from expcore import _encoders_numpy
+    from expcore import _nan
 
-    monkeypatch.setattr(_encoders_numpy, "_has_idle_core", lambda: idle)
-    monkeypatch.setattr(_encoders_numpy, "HELPER_BYTES", 1 << 20)
-    monkeypatch.setattr(_encoders_numpy, "HELPED_BYTES", 4 << 20)
-    plain = np.arange(2_000_000.0)
+    lead = {"quick": 1 << 20, "slow": 4, "stuck": -(1 << 20)}
+    monkeypatch.setattr(_nan, "LEAD", lead.get(helper, 0))
+    monkeypatch.setattr(_nan, "SHARED_BYTES", 1 << 17)
+    helped = 1 << (40 if helper == "none" else 20)
+    monkeypatch.setattr(_nan, "HELPED_BYTES", helped)
+    plain = (np.arange(2_000_000) % 1000).astype(dtype)
     one, other = plain.copy(), plain.copy()
     if place is not None:
         one[place], other[place] = np.nan, -np.nan

@@ -6,28 +6,22 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expcore._encoders_objects import class_name, state_of
+from expcore._nan import has_nan, update_unless_nan
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from expcore._digest import Hasher
     from expcore._walk import Encoder, Walk
 
 INLINE_BYTES = 256
 _NUMPY = {"numpy.dtypes", "numpy"}  # until 1.24 the latter
 PIECE_BYTES = 1 << 20
-CACHED_BYTES = 1 << 19
-HELPER_BYTES = 16 << 20
-HELPED_BYTES = 8 * HELPER_BYTES
-"""From this size on, a second thread looks for NaNs."""
 
 
 def encode_array(value: Any, walk: Walk) -> bytes:
@@ -73,66 +67,11 @@ def _content(array: Any, walk: Walk) -> bytes:
 def _hash_floats(walk: Walk, flat: Any) -> bytes:
     """Digest numbers as they lie, but with one kind of NaN."""
     hasher = walk.hasher()
-    if not _update_unless_nan(hasher, flat):
+    if not update_unless_nan(hasher, flat):
         hasher = walk.hasher()
         for piece in _pieces(flat):
             hasher.update(piece)
     return hasher.digest()
-
-
-def _update_unless_nan(hasher: Hasher, flat: Any) -> bool:
-    """Digest numbers; give up and return False when there is a NaN among them.
-
-    Each piece is looked at while it is in the cache, which adds a third to the time (measured:
-    nothing exact that numpy offers reads faster than its maximum). If a core
-    has nothing to do, a thread looks at the array from its end until the two meet.
-    """
-    step = CACHED_BYTES // flat.dtype.itemsize
-    data = memoryview(_view(flat))
-    size = flat.dtype.itemsize
-    helper = _Helper(flat) if flat.nbytes >= HELPED_BYTES and _has_idle_core() else None
-    with np.errstate(all="ignore"):
-        for start in range(0, flat.size, step):
-            if helper is not None and helper.meets(start):
-                hasher.update(data[start * size :])
-                return not helper.found
-            hasher.update(data[start * size : (start + step) * size])
-            if _has_nan(flat[start : start + step]):
-                return False
-    return True
-
-
-class _Helper:
-    """A thread that looks for NaNs from the end of an array until it meets its user."""
-
-    def __init__(self, flat: Any) -> None:
-        self.flat = flat
-        self.low: int = 0
-        self.high: int = flat.size
-        """All before `low` and from `high` on was looked at."""
-        self.found = False
-        threading.Thread(target=self._run, name="expcore-nan", daemon=True).start()
-
-    def _run(self) -> None:
-        # Large pieces: the two hardly ever wait for each other.
-        step = HELPER_BYTES // self.flat.dtype.itemsize
-        with np.errstate(all="ignore"):
-            while self.low + 2 * step < self.high and not self.found:
-                low = self.high - step
-                self.found = _has_nan(self.flat[low : self.high])
-                self.high = low
-
-    def meets(self, place: int) -> bool:
-        """Say that all before a place was looked at; return whether all behind it was, too."""
-        self.low = place
-        return self.found or self.high <= place
-
-
-def _has_idle_core() -> bool:
-    try:
-        return os.getloadavg()[0] < (os.cpu_count() or 1) - 0.5
-    except (AttributeError, OSError):  # Windows
-        return (os.cpu_count() or 1) > 1
 
 
 def _view(array: Any) -> Any:
@@ -157,18 +96,8 @@ def _pieces(array: Any) -> Iterator[bytes]:
         piece = flat[start : start + step]
         if piece.dtype.kind in "fc":
             with np.errstate(all="ignore"):
-                piece = _with_one_nan(piece) if _has_nan(piece) else piece
+                piece = _with_one_nan(piece) if has_nan(piece) else piece
         yield _unpadded(piece) if piece.dtype.char in "gG" else piece.tobytes()
-
-
-def _has_nan(array: Any) -> bool:
-    """Say whether an array of floats holds a NaN; the maximum of such an array is one."""
-    if not array.size:
-        return False
-    if array.dtype.kind == "c":
-        return _has_nan(array.real) or _has_nan(array.imag)
-    largest = np.maximum.reduce(array, axis=None)
-    return bool(largest != largest)  # noqa: PLR0124
 
 
 def _with_one_nan(array: Any) -> Any:
