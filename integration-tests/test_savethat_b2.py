@@ -88,18 +88,18 @@ class Machine:
         )
         self.storage = savethat.get_storage(folder / "savethat.toml")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "fits", *words],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "SAVETHAT_DISABLE_PLUGINS": "1"},
+            env={**os.environ, "SAVETHAT_DISABLE_PLUGINS": "1", **environment},
         )
 
-    def __call__(self, *words: str, status: int = 0) -> str:
-        with self.start(*words) as process:
+    def __call__(self, *words: str, status: int = 0, **environment: str) -> str:
+        with self.start(*words, **environment) as process:
             out, err = process.communicate(timeout=120)
         assert process.returncode == status, out + err
         return out + err
@@ -143,6 +143,27 @@ def test_a_run_is_found_and_had_back_on_another_machine(
         assert (there.storage / file).read_bytes() == (here.storage / file).read_bytes()
     local_and_remote = json.loads((here.storage / good["run_key"] / "state.json").read_text())
     assert local_and_remote["pending_sync"] is False
+
+
+def test_a_run_is_reproduced_on_another_machine_from_its_key_alone(
+    here: Machine, there: Machine, tmp_path: Path
+) -> None:
+    pytest.importorskip("codesave")
+    here("run", "Fit", "--word", "good", "--files", "2", SAVETHAT_DISABLE_PLUGINS="")
+    (run,) = here.runs()
+    today = (there.folder / "fits" / "__init__.py").read_text().replace(".word", ".word + '!'")
+    (there.folder / "fits" / "__init__.py").write_text(today)
+    elsewhere = {"HOME": str(tmp_path / "home"), "SAVETHAT_DISABLE_PLUGINS": ""}
+
+    shown = there("reproduce", run["run_key"], **elsewhere)
+
+    assert "files        1 as they were written" in shown
+    assert "code         saved with the run" in shown
+    assert "results      identical" in shown
+    (new,) = [found for found in here.runs() if found["run_key"] != run["run_key"]]
+    assert (new["word"], here.storage.load_results(new["run_key"])) == ("good", "good")
+    differing = there("reproduce", "--code", ".", run["run_key"], status=1, **elsewhere)
+    assert "results: 'good' → 'good!'" in differing
 
 
 def test_rm_removes_nested_files_and_every_version(

@@ -59,8 +59,14 @@ def test_every_command_runs_and_prints_what_the_page_shows(project: Path) -> Non
     for line in "".join(blocks("bash")).splitlines():
         if " submit " in line:
             continue  # needs a cluster, which test_savethat_slurm has
-        done = shell(project, line)
+        plugins = {"SAVETHAT_DISABLE_PLUGINS": ""} if " reproduce " in line else {}
+        done = shell(project, line, **plugins)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        if plugins:
+            assert [text.split()[0] for text in done.stdout.splitlines()] == [
+                text.split()[0] for text in "".join(blocks("text")).splitlines()
+            ]
+            assert done.stdout.splitlines()[-1] == "".join(blocks("text")).splitlines()[-1]
     for text in blocks("console"):
         command, _, expected = text.removeprefix("$ ").partition("\n")
         assert shell(project, command).stdout == expected
@@ -68,6 +74,7 @@ def test_every_command_runs_and_prints_what_the_page_shows(project: Path) -> Non
     runs = [run for run in (project / "data_storage").iterdir() if run.name != key]
     arguments = [json.loads((run / "args.json").read_text()) for run in runs]
     assert sorted((args["slowest"], args["through_origin"]) for args in arguments) == [
+        (0, False),
         (0, True),
         (10, False),
         (10, True),

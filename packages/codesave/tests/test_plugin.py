@@ -42,6 +42,25 @@ def test_a_run_holds_the_projects_code_without_earlier_results(storage, tree, tm
     assert files == {"train.py", "__main__.py", ".codesave.json"}
 
 
+def test_the_code_of_a_run_is_given_back_into_a_folder_of_its_own(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODESAVE_CACHE", str(tmp_path / "cache"))
+    project = tree({"train.py": "x = 1\n", "inner/data.py": ""}, name="project")
+    (tmp_path / "run").mkdir()
+    run = Run("run", tmp_path / "run", project)
+    (tmp_path / "code").mkdir()
+
+    assert _savethat.load_code(run, tmp_path / "code") is None
+    _savethat.run_start(run)
+    (project / "train.py").write_text("x = 2\n")
+
+    assert _savethat.load_code(run, tmp_path / "code")
+    assert (tmp_path / "code" / "train.py").read_text() == "x = 1\n"
+    (tmp_path / "code" / "train.py").write_text("a node writes beside its code")
+    (tmp_path / "again").mkdir()
+    assert _savethat.load_code(run, tmp_path / "again")
+    assert (tmp_path / "again" / "train.py").read_text() == "x = 1\n"
+
+
 def test_the_entry_point_names_the_plugin():
     from importlib.metadata import entry_points
 

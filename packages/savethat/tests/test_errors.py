@@ -20,6 +20,9 @@ ERRORS: list[tuple[savethat.SavethatError, type[Exception]]] = [
     (savethat.Refused("no, because of it"), RuntimeError),
     (savethat.RunStillRunning("key", "host", 3), RuntimeError),
     (savethat.ResultsNotSaved("key", "m.Result", "reason"), TypeError),
+    (savethat.NotSynced({"key": "OSError: no"}), OSError),
+    (savethat.CodeNotFound("key", "reason"), LookupError),
+    (savethat.ArtifactsDiffer("key", {"a": "sha256:1"}, {"a": "sha256:2"}), ValueError),
     (savethat.UnsafeFolder(Path("folder")), PermissionError),
 ]
 

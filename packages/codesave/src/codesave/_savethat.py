@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
+from codesave._cache import unpack
+from codesave._checks import DEFAULT_LIMITS
 from codesave._save import checkpoint
+from expcore import digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +39,17 @@ def run_start(run: Run) -> None:
     target = Path(run.folder) / ARTIFACT_NAME
     checkpoint(run.project_dir, target, ignore=[_without(_results_of(run))], verbose=False)
     run.add_artifact(target, kind="code", by="codesave")
+
+
+@hookimpl
+def load_code(run: Run, folder: Path) -> bool | None:
+    """Put the code that an old run has saved into an empty folder."""
+    archive = Path(run.folder) / ARTIFACT_NAME
+    if not archive.is_file():
+        return None
+    code = unpack(archive, digest_file(archive, algorithm="sha256"), DEFAULT_LIMITS)
+    copytree(code, folder, dirs_exist_ok=True)  # its own: a node may write beside its code
+    return True
 
 
 def _results_of(run: Run) -> Path:

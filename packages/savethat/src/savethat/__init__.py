@@ -14,7 +14,9 @@ from savethat._secret import Secret
 from savethat._storage import Storage, get_storage
 from savethat.errors import (
     ArgumentsError,
+    ArtifactsDiffer,
     BrokenModuleWarning,
+    CodeNotFound,
     ConfigError,
     ConfigNotFound,
     NodeAlreadyRan,
@@ -44,7 +46,9 @@ __all__ = [
     "Args",
     "ArgumentsError",
     "Artifact",
+    "ArtifactsDiffer",
     "BrokenModuleWarning",
+    "CodeNotFound",
     "ConfigError",
     "ConfigNotFound",
     "HookHandle",

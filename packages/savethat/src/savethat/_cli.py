@@ -103,7 +103,7 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
     options = parser.parse_args(words[1:])
     with _Refusals(project):
         for line in getattr(project, name)(options):
-            print(line, flush=name in ("rm", "sync"))
+            print(line, flush=name in ("reproduce", "rm", "sync"))
     return None
 
 

@@ -142,6 +142,14 @@ class Project:
         """Upload a run, or anything else of the storage."""
         yield self.storage().upload(options.key)
 
+    def reproduce(self, options: argparse.Namespace) -> Iterator[str]:
+        """Run a run again, as it was, and say what differs."""
+        from savethat._reproduce import reproduce
+
+        here = self.project_dir or Path.cwd()
+        words = options.arguments
+        return reproduce(self.storage(), options.key, words, code=options.code, here=here)
+
     def sync(self, _: argparse.Namespace) -> Iterator[str]:
         """Upload the runs that could not be uploaded when they were made."""
         from savethat._sync import push_pending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from savethat._secret import without_secrets
@@ -37,22 +38,47 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
     }
 
 
+def check_out(repository: Path, commit: str, diff: str, folder: Path) -> str | None:
+    """Put a commit, with changes to it, into an empty folder; the repository stays as it is.
+
+    Returns:
+        What is in the way; None if nothing is.
+    """
+    root = _git(repository, "rev-parse", "--show-toplevel")
+    if root is None:
+        return f"{repository} is in no git repository"
+    top = Path(root.strip())
+    if _git(top, "cat-file", "-e", f"{commit}^{{commit}}") is None:
+        return f"the repository in {top} does not have it; `git fetch` it"
+    with TemporaryDirectory(prefix="savethat-") as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
+        if _git(top, "read-tree", commit, **index) is None:
+            return "git cannot read it"
+        if _git(top, "checkout-index", "--all", f"--prefix={folder}{os.sep}", **index) is None:
+            return "git cannot write its files"
+    # As a plain patch: the folder is no repository, and none above it is meant.
+    apart = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    if diff and _git(folder, "apply", "--whitespace=nowarn", "-", stdin=diff, **apart) is None:
+        return "what was changed in it cannot be applied"
+    return None
+
+
 def _remotes(top: Path) -> dict[str, str]:
     listed = _git(top, "config", "--get-regexp", r"^remote\..*\.url$") or ""
     pairs = (line.partition(" ") for line in listed.splitlines())
     return {key[len("remote.") : -len(".url")]: without_secrets(url) for key, _, url in pairs}
 
 
-def _git(folder: Path, *words: str) -> str | None:
+def _git(folder: Path, *words: str, stdin: str = "", **variables: str) -> str | None:
     """What git prints; None where it fails or is missing."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **variables}
     try:
         done = subprocess.run(  # noqa: S603 # no shell, fixed words
             ["git", "-C", str(folder), *words],  # noqa: S607 # git is where the user has it
             capture_output=True,
             env=environment,
             timeout=TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
+            input=stdin.encode("utf-8", "surrogateescape"),
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

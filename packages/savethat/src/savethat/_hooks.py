@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from savethat._context import Artifact, RunContext
 
 hookspec = pluggy.HookspecMarker("savethat")
@@ -29,6 +31,19 @@ def run_end(run: RunContext, status: str) -> None:
         run: The run.
         status: ``"completed"``, ``"failed"``, ``"interrupted"`` or ``"preempted"``; a preempted
             run may start again, in the same folder.
+    """
+
+
+@hookspec
+def load_code(run: RunContext, folder: Path) -> object:
+    """Put the code of an old run, as it was, into an empty folder.
+
+    Args:
+        run: The run; its files are in its folder.
+        folder: Where to.
+
+    Returns:
+        Something true if the code is there now; None if this plugin has not kept it.
     """
 
 

@@ -52,6 +52,8 @@ class Node(abc.ABC, Generic[ARGS, T]):
         self.args = args
         self.storage = storage or Storage(load_config(default_dir=project_dir_of(type(self))))
         self.project_dir = self.storage.config.project_dir or project_dir_of(type(self))
+        self.reproduces: str | None = None
+        """The key of the run that this one repeats."""
         self._ran = False
         self._pre_run_hooks: list[Callable[[Any], object]] = []
         self._run_hooks: list[Callable[[Any, Any], object]] = []

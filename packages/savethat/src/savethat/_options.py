@@ -117,6 +117,13 @@ def _add_rm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry", action="store_true", help="only say what would be removed")
 
 
+def _add_reproduce(parser: argparse.ArgumentParser) -> None:
+    parser.usage = f"{parser.prog} [--code FOLDER] KEY [arguments that differ, such as secrets]"
+    parser.add_argument("--code", type=Path, metavar="FOLDER", help="take the code from there")
+    parser.add_argument("key", help="of the run")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
 def _add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="of a run, or of another file or folder of the storage")
 
@@ -129,6 +136,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "rm": ("Remove runs (local and remote).", _add_rm),
     "download": ("Download a run.", _add_key),
     "upload": ("Upload a run.", _add_key),
+    "reproduce": ("Run a run again, with its code and arguments, and compare.", _add_reproduce),
     "sync": ("Upload runs that could not be uploaded before.", _add_nothing),
     "setup_b2": ("Set up B2 credentials.", _add_nothing),
 }

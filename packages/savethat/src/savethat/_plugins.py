@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from savethat.errors import SavethatPluginWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pluggy
 
 GROUP = "savethat"
@@ -52,6 +54,16 @@ def _load() -> pluggy.PluginManager:
 
 def call_plugins(hook: str, **arguments: Any) -> None:
     """Call each plugin's implementation of ``hook``; one that raises is warned about by name."""
+    for _ in _answers(hook, arguments):
+        pass
+
+
+def ask_plugins(hook: str, **arguments: Any) -> Any:
+    """The first answer of a plugin that is not None, if there is one."""
+    return next(_answers(hook, arguments), None)
+
+
+def _answers(hook: str, arguments: dict[str, Any]) -> Iterator[Any]:
     manager = plugin_manager()
     plugins = manager.list_name_plugin()
     for name, plugin in plugins:
@@ -59,9 +71,11 @@ def call_plugins(hook: str, **arguments: Any) -> None:
         # being called.
         others = [other for _, other in plugins if other is not plugin]
         try:
-            manager.subset_hook_caller(hook, others)(**arguments)
+            answers = manager.subset_hook_caller(hook, others)(**arguments)
         except (Exception, SystemExit) as error:  # whatever it is, the run goes on
             _warn(f"{name!r} failed in {hook}", error)
+        else:
+            yield from answers
 
 
 def _warn(what: str, error: BaseException) -> None:

@@ -2,7 +2,8 @@
 
 One object: ``time``, ``argv``, ``cwd``, ``host``, ``user``, ``python``, ``platform``, ``cpu``,
 ``gpu``, ``git`` (:mod:`savethat._git`), ``packages`` (distribution → version, of this very
-interpreter), ``environment`` (the variables of :data:`VARIABLES` that are set) and ``node``.
+interpreter), ``environment`` (the variables of :data:`VARIABLES` that are set), ``node``, the
+digests of the ``inputs`` that were read through the storage, and the run that it ``reproduces``.
 """
 
 from __future__ import annotations

@@ -98,6 +98,8 @@ def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
     write_args(node.args, run.folder / ARGS)
     facts = reproducible_facts(run.project_dir)
     facts["node"] = {"__module__": type(node).__module__, "__qualname__": type(node).__qualname__}
+    if node.reproduces is not None:
+        facts["reproduces"] = node.reproduces
     write_reproducible(run.folder, redact(facts, secrets))
     call_plugins("run_start", run=run)
     node._call_pre_run_hooks()

@@ -10,6 +10,8 @@
     ├── NodeDefinitionError (TypeError)       a node class without an arguments class
     ├── NodeNotFound (LookupError)            no node, or several, of that name
     ├── RunNotFound (LookupError)             no run of that key, here or remotely
+    ├── CodeNotFound (LookupError)            the code of a run cannot be brought back
+    ├── ArtifactsDiffer (ValueError)          files of a run are not as it wrote them
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
     ├── RunStillRunning (RuntimeError)        what is going on is not removed
     ├── NotSynced (OSError)                   runs that the remote does not have
@@ -117,6 +119,37 @@ class RunNotFound(SavethatError, LookupError):
 
     def __str__(self) -> str:
         return f"nothing is kept under {self.key!r} in {' or '.join(self.places)}; see `ls`"
+
+
+class CodeNotFound(SavethatError, LookupError):
+    """The code of a run cannot be brought back."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key, self.reason = key, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the code of {self.key} is not at hand: {self.reason}. Give a folder that has it by "
+            "--code FOLDER; with the package codesave installed, runs keep their code"
+        )
+
+
+class ArtifactsDiffer(SavethatError, ValueError):
+    """Files of a run are not as it wrote them."""
+
+    def __init__(self, key: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+        super().__init__(key, found, expected)
+        self.key, self.found, self.expected = key, dict(found), dict(expected)
+
+    def __str__(self) -> str:
+        files = "; ".join(
+            f"{path} is {digest}, was {self.expected[path]}" for path, digest in self.found.items()
+        )
+        return (
+            f"files of {self.key} are not as it wrote them: {files}. If there is a remote copy, "
+            "move the local one away, and `download` the run"
+        )
 
 
 class NodeAlreadyRan(SavethatError, RuntimeError):
