@@ -158,6 +158,30 @@ def test_an_error_that_nobody_asked_for_is_shown_at_exit() -> None:
     assert "OSError: No space left on device" in done.stderr
 
 
+DROPPED = """
+import gc, numpy as np, ckpt
+
+class Failing(ckpt.Checkpoint):
+    @staticmethod
+    def SAVE_FN(file, vc):
+        raise OSError("No space left on device")
+
+def train():
+    Failing("logs", 1, background=True).save(ckpt.VarCollection({"w": np.ones(3)}), 1)
+
+train()
+gc.collect()
+"""
+
+
+def test_an_error_of_a_checkpoint_that_nobody_holds_any_more_is_shown_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, text=True, check=True
+    )
+
+    assert "OSError: No space left on device" in done.stderr
+
+
 def test_torch_values_are_those_of_the_call(gate, gated) -> None:
     torch = pytest.importorskip("torch")
     net = torch.nn.Linear(2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import ClassVar
@@ -217,6 +218,17 @@ def test_a_path_object_is_a_folder(net, tmp_path) -> None:
     checkpoint.save(net, 1)
 
     assert checkpoint.restore(net) == (1, str(tmp_path / "deep/run/ckpt/0000000001.npz"))
+
+
+@pytest.mark.parametrize("logdir", ["./logs/", "a//logs", "logs"])
+def test_the_path_begins_with_the_folder_as_it_was_given(net, capsys, logdir) -> None:
+    checkpoint = ckpt.Checkpoint(logdir, 1)
+    checkpoint.save(net, 1)
+
+    _, path = checkpoint.restore(net)
+
+    assert path == os.path.join(logdir, "ckpt", "0000000001.npz")  # noqa: PTH118 -- as objax does
+    assert f"Resuming from {path}\n" in capsys.readouterr().out
 
 
 def test_a_file_in_the_way_of_the_folder_is_said(tmp_path) -> None:

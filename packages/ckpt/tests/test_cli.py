@@ -56,11 +56,13 @@ def test_show_names_the_type_of_extended_values(capsys) -> None:
     [
         (["ls", "nowhere"], "there is no folder nowhere"),
         (["show", "nowhere.npz"], "nowhere.npz"),
+        (["verify", "nothing"], "there is no checkpoint in nothing"),
         (["show", "empty.npz"], "empty.npz is not a whole checkpoint: it is empty"),
     ],
 )
 def test_a_refusal_is_one_line_and_status_1(capsys, argv, said) -> None:
     Path("empty.npz").touch()
+    Path("nothing").mkdir()
 
     assert main(argv) == 1
 
@@ -101,6 +103,19 @@ def test_diff_says_what_differs_and_by_how_much(capsys, net) -> None:
         "~ text  other values",
         "+ new",
     ]
+
+
+def test_diff_counts_a_nan_against_a_nan_as_equal_and_whole_numbers_exactly(capsys) -> None:
+    before = {"x": np.array([np.nan, 1.0, np.nan]), "n": np.array([2**60, 5])}
+    after = {"x": np.array([np.nan, 2.0, 3.0]), "n": np.array([2**60 + 1, 5])}
+    for path, arrays in (("a.npz", before), ("b.npz", after)):
+        ckpt.save_var_collection(path, ckpt.VarCollection(arrays))
+
+    main(["diff", "a.npz", "b.npz"])
+
+    x, n = capsys.readouterr().out.splitlines()
+    assert x.startswith("~ x  2 of 3 differ, by up to 1")
+    assert n.startswith("~ n  1 of 2 differ")
 
 
 def test_verify_reads_everything_and_fails_with_what_is_broken(capsys) -> None:

@@ -77,6 +77,21 @@ def test_python_objects_are_refused(value) -> None:
 
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="text of numpy 2")
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (np.ma.array([1, 2], mask=[True, False]), "mask"),
+        (
+            np.zeros(2, np.dtype({"names": "ab", "formats": ["i4"] * 2, "offsets": [4, 0]})),
+            "order",
+        ),
+    ],
+)
+def test_what_would_come_back_as_something_else_is_refused(value, why) -> None:
+    with pytest.raises(ckpt.UnsupportedValueError, match=f"'x'.*{why}"):
+        ckpt.save_var_collection(io.BytesIO(), ckpt.VarCollection({"x": value}))
+
+
 def test_text_of_varying_length_is_refused() -> None:
     text = np.array(["a", "long"], dtype=np.dtypes.StringDType())
 

@@ -260,6 +260,35 @@ def test_a_member_twice_is_refused() -> None:
         read(file)
 
 
+@pytest.mark.parametrize(
+    ("meta", "reason"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"ckpt": 1, "metrics": [1]}', "metrics are no numbers"),
+        ('{"ckpt": 1, "metrics": {"loss": "low"}}', "metrics are no numbers"),
+        ('{"ckpt": 1, "metrics": {"loss": 1' + "0" * 400 + "}}", "metrics are no numbers"),
+        ('{"ckpt": 1, "extra": 1' + "0" * 5000 + "}", "meta.json"),
+        ('{"ckpt": 2}', "not of version 1"),
+        ("[]", "not of version 1"),
+        ("no json", "meta.json"),
+        ("\udcff", "not of version 1|meta.json"),
+    ],
+)
+def test_data_that_somebody_made_up_are_a_broken_file_that_ends_no_training(meta, reason) -> None:
+    data = meta.encode("utf-8", "surrogatepass")
+    hostile = zipped([NAMES, ("0.npy", npy(np.ones(1))), ("meta.json", data)]).getvalue()
+    vc = ckpt.VarCollection({"w": np.zeros(1)})
+    checkpoint = ckpt.Checkpoint("logs", keep_ckpts=2, verbose=False)
+    checkpoint.save(vc, 1)
+    Path("logs/ckpt/0000000002.npz").write_bytes(hostile)
+
+    with pytest.warns(ckpt.BrokenCheckpointWarning, match=reason):
+        assert checkpoint.restore(vc)[0] == 1
+    checkpoint.save(vc, 3)
+
+    assert [saved.step for saved in checkpoint.all()] == [1, 3]
+
+
 def test_a_compressed_file_is_refused() -> None:
     file = zipped([NAMES, ("0.npy", npy(np.zeros(10**6)))], compression=zipfile.ZIP_DEFLATED)
 

@@ -202,6 +202,20 @@ def test_where_shapes_and_names_are_wrong_it_is_an_assertion_error_as_in_objax(n
         ckpt.load_var_collection("net.npz", other)
 
 
+def test_a_variable_that_refuses_its_value_leaves_the_others_as_they_were(net) -> None:
+    class Picky(ckpt.Var):
+        def assign(self, tensor, /) -> None:
+            raise RuntimeError("not today")
+
+    ckpt.save_var_collection("net.npz", net)
+    vc = {"w": ckpt.Var(np.ones((2, 3), np.float32)), "b": Picky(np.ones(3, np.float32))}
+
+    with pytest.raises(RuntimeError, match="not today"):
+        ckpt.load_var_collection("net.npz", vc)
+
+    assert vc["w"].value.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
 def test_another_dtype_is_refused_and_nothing_is_assigned(net) -> None:
     ckpt.save_var_collection("net.npz", net)
     other = ckpt.VarCollection({"w": np.ones((2, 3), np.float32), "b": np.ones(3, np.float16)})

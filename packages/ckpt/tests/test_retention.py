@@ -89,6 +89,7 @@ def test_all_latest_and_best_say_step_time_metrics_and_size(net) -> None:
     "rules",
     [
         {"last": 0}, {"best": -1}, {"best": 1}, {"mode": "least"}, {"every": 0}, {"within": -1},
+        {"last": 1.5}, {"every": "2"},
     ],
 )  # fmt: skip
 def test_a_rule_without_sense_is_a_value_error(rules) -> None:

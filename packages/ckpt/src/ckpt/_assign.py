@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckpt._collection import AliasSet, VarCollection, alias_sets
 from ckpt._convert import cast_like, like, to_array
 from ckpt._dtypes import Array, from_stored, name_of_dtype, same_bits
+from ckpt._rename import RenamedNpz, Renamer
 from ckpt.errors import (
-    AmbiguousNameError,
     DtypeMismatchError,
     MissingVariablesError,
     ShapeMismatchError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt._reader import NpzReader
-
-Renamer: TypeAlias = "Callable[[str], str] | Mapping[str, str]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +68,6 @@ class Accepting:
             CkptError: The array does not fit.
         """
         raise NotImplementedError
-
-
-def renaming(renamer: Renamer) -> Callable[[str], str]:
-    """A function from names in the file to names here.
-
-    >>> rename = renaming({"encoder/*": "backbone/*", "step": "epoch"})
-    >>> rename("encoder/w"), rename("step"), rename("b")
-    ('backbone/w', 'epoch', 'b')
-    """
-    if callable(renamer):
-        return renamer
-    exact = {old: new for old, new in renamer.items() if not old.endswith("*")}
-    prefixes = {
-        old[:-1]: new.removesuffix("*") for old, new in renamer.items() if old.endswith("*")
-    }
-
-    def rename(name: str) -> str:
-        if name in exact:
-            return exact[name]
-        for old, new in prefixes.items():
-            if name.startswith(old):
-                return new + name.removeprefix(old)
-        return name
-
-    return rename
 
 
 def selected(aliases: AliasSet, only: str | Iterable[str]) -> bool:
@@ -152,22 +125,21 @@ def restore_variables(reader: NpzReader, vc: Any, options: Options) -> Report:
     match = match_names(view, sets)
     meta = reader.meta()
     arrays = reader.read(stored for stored, _, _ in match.pairs)
-    values: list[tuple[Any, Any]] = []
+    values: list[tuple[Any, Any, Any]] = []
     cast: dict[str, tuple[str, str]] = {}
     for stored, name, variable in match.pairs:
         array, old = arrays[stored], variable.value
         if type(old) is np.ndarray and array.dtype == old.dtype and array.shape == old.shape:
-            values.append((variable, array))
+            values.append((variable, array, old))
             continue
         value, change = fitting(reader.path, name, variable, array, may_cast=options.cast)
-        values.append((variable, value))
+        values.append((variable, value, old))
         if change:
             cast[name] = change
     # After the shapes, as in objax: where both are wrong, an AssertionError is expected.
     if match.missing and options.strict:
         raise MissingVariablesError(reader.path, match.missing, match.unused)
-    for variable, value in values:
-        variable.assign(value)
+    assign_all(values)
     return Report(
         tuple([name for _, name, _ in match.pairs]),
         tuple(match.missing),
@@ -176,6 +148,24 @@ def restore_variables(reader: NpzReader, vc: Any, options: Options) -> Report:
         meta.get("extra"),
         meta.get("metrics", {}),
     )
+
+
+def assign_all(values: Sequence[tuple[Any, Any, Any]]) -> None:
+    """Assign to each variable its new value, or, should one of them refuse it, none.
+
+    Args:
+        values: Variables, each with its new value and the one that it has.
+    """
+    done = 0
+    try:
+        for variable, value, _ in values:
+            variable.assign(value)
+            done += 1
+    except BaseException:
+        for variable, _, old in values[:done]:
+            if not isinstance(variable, Accepting):
+                variable.assign(old)
+        raise
 
 
 def fitting(
@@ -199,37 +189,3 @@ def fitting(
     if made is None:
         raise DtypeMismatchError(path, name, *change)
     return made, change
-
-
-class RenamedNpz:
-    """A file as a collection sees it: under the names that the renamer gives."""
-
-    def __init__(self, reader: NpzReader, renamer: Renamer | None) -> None:
-        self.path = reader.path
-        self._reader = reader
-        names = reader.names if renamer is None else list(map(renaming(renamer), reader.names))
-        self.stored = dict(zip(names, reader.names, strict=True))
-        """The name in the file for each name."""
-        self._several: dict[str, list[str]] = {}
-        if len(self.stored) < len(names):
-            for name, stored in zip(names, reader.names, strict=True):
-                self._several.setdefault(name, []).append(stored)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.stored
-
-    def read(self, name: str) -> Array:
-        """Read the value of a variable."""
-        self.check([name])
-        stored = self.stored[name]
-        return self._reader.read([stored])[stored]
-
-    def check(self, wanted: Iterable[str]) -> None:
-        """Refuse names that several variables of the file got.
-
-        Raises:
-            AmbiguousNameError: One of these is such.
-        """
-        for name in wanted if self._several else ():
-            if len(self._several.get(name, ())) > 1:
-                raise AmbiguousNameError(self.path, name, self._several[name])

@@ -7,7 +7,6 @@ import contextvars
 import os
 import sys
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ class Writer:
         self._thread = 0
         self._write: Future[None] | None = None
         self._error: BaseException | None = None
-        atexit.register(_report_at_exit, weakref.ref(self))
 
     def start(self, write: Callable[[], None]) -> None:
         """Begin a write, when the one before it is done.
@@ -41,8 +39,8 @@ class Writer:
             self._pool = ThreadPoolExecutor(1, "ckpt-background")
             self._process = os.getpid()
         context = contextvars.copy_context()  # a run that records what is saved finds itself
+        unfinished.add(self)
         self._write = self._pool.submit(self._run, context, write)
-        in_flight.add(self)
 
     def wait(self) -> None:
         """Wait for the write under way.
@@ -51,7 +49,7 @@ class Writer:
             BaseException: What went wrong with it.
         """
         self.join()
-        error, self._error = self._error, None
+        error = self._take_error()
         if error is not None:
             raise error
 
@@ -67,26 +65,33 @@ class Writer:
     def _run(self, context: contextvars.Context, write: Callable[[], None]) -> None:
         self._thread = threading.get_ident()
         context.run(write)
+        unfinished.discard(self)
 
     def report(self) -> None:
         """Show an error that nobody has asked for."""
         self.join()
-        error, self._error = self._error, None
+        error = self._take_error()
         if error is not None:
             print("ckpt: the last save in the background failed:", file=sys.stderr)  # noqa: T201
             sys.excepthook(type(error), error, error.__traceback__)
 
+    def _take_error(self) -> BaseException | None:
+        unfinished.discard(self)
+        error, self._error = self._error, None
+        return error
 
-in_flight: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+unfinished: set[Writer] = set()
+"""Those that write, or failed and have not said so yet, though nobody may hold them any more."""
 
 
 def finish_all() -> None:
     """Wait for every write under way in this process."""
-    for writer in list(in_flight):
+    for writer in list(unfinished):
         writer.join()
 
 
-def _report_at_exit(reference: weakref.ref[Writer]) -> None:
-    writer = reference()
-    if writer is not None:
+@atexit.register
+def _report_all() -> None:
+    for writer in list(unfinished):
         writer.report()

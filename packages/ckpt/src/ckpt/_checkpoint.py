@@ -6,7 +6,7 @@ import operator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ckpt._assign import Renamer, Report
+from ckpt._assign import Report
 from ckpt._background import Writer
 from ckpt._collection import VarCollection, check_collection
 from ckpt._disk import sync
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from ckpt._rename import Renamer
     from ckpt._retention import Retention
 
 
@@ -139,7 +140,7 @@ class Checkpoint(Numbered):
             self._remote.settle()  # it may still upload what is deleted below
         path = self._folder.path_of(number)
         with held():
-            cast("Any", self).SAVE_FN(str(path), vc, **options)
+            cast("Any", self).SAVE_FN(self._file(path), vc, **options)
         if not self._folder.readable:  # one's own function need not know about power failures
             sync(path)
             sync(path.parent)
@@ -214,10 +215,10 @@ class Checkpoint(Numbered):
             raise CheckpointNotFoundError(str(path), sorted(known)) from error
 
     def _load(self, number: int, path: Path, vc: Any, options: Mapping[str, Any]) -> Restored:
-        report = cast("Any", self).LOAD_FN(str(path), vc, **options)
+        report = cast("Any", self).LOAD_FN(file := self._file(path), vc, **options)
         if self.verbose:
-            print(f"Resuming from {path}")  # noqa: T201 -- a documented line
-        return Restored(number, str(path), report if isinstance(report, Report) else Report())
+            print(f"Resuming from {file}")  # noqa: T201 -- a documented line
+        return Restored(number, file, report if isinstance(report, Report) else Report())
 
     def on_preempt(self, fn: Callable[..., Any]) -> Preemption:
         """Have a training saved once, and stopped, when its machine is about to be taken away.

@@ -92,7 +92,10 @@ def verify_all(paths: Sequence[Path]) -> Iterator[str]:
     """Yield one line per checkpoint that is whole, and fail with those that are not."""
     broken: list[BrokenFileError] = []
     for path in paths:
-        for file in sorted(path.rglob(Checkpoint.FILE_MATCH)) if path.is_dir() else [path]:
+        files = sorted(path.rglob(Checkpoint.FILE_MATCH)) if path.is_dir() else [path]
+        if not files:
+            raise FileNotFoundError(f"there is no checkpoint in {path}")
+        for file in files:
             try:
                 count, total = verify(file)
             except BrokenFileError as error:

@@ -25,6 +25,9 @@ def to_array(name: str, value: Any) -> Array:
     """
     if isinstance(value, np.ndarray):
         plain = cast("Array", value)
+        if _is_from("numpy.ma", "MaskedArray", value):
+            reason = "it has a mask, which an npz file has no place for; save its data and mask"
+            raise UnsupportedValueError(name, reason)
         return plain if type(plain) is np.ndarray else plain.view(np.ndarray)
     if _is_from("torch", "Tensor", value):
         from ckpt._tensors import tensor_to_array

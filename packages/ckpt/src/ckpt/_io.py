@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt._assign import Options, Renamer, Report, restore_variables
+from ckpt._assign import Options, Report, restore_variables
 from ckpt._collection import alias_sets, check_collection
 from ckpt._convert import to_array
 from ckpt._direct import write_npz
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ckpt._dtypes import Array
+    from ckpt._rename import Renamer
     from ckpt._source import FileOrPath
 
 

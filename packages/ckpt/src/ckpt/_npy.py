@@ -51,8 +51,11 @@ class Header:
 
 @lru_cache(maxsize=256)
 def _describe(dtype: Dtype) -> str:
-    plain = dtype if dtype.metadata is None else cast("Dtype", np.dtype(dtype.descr))
-    return repr(dtype_to_descr(plain))
+    try:
+        plain = dtype if dtype.metadata is None else cast("Dtype", np.dtype(dtype.descr))
+        return repr(dtype_to_descr(plain))
+    except ValueError as error:
+        raise UnsupportedValueError("", f"dtype {dtype} cannot be described: {error}") from error
 
 
 @lru_cache(maxsize=1024)
@@ -60,7 +63,8 @@ def encode_header(dtype: Dtype, shape: tuple[int, ...], *, fortran: bool) -> byt
     """The header of an array, of a length that is a multiple of 64 bytes.
 
     Raises:
-        UnsupportedValueError: A structure with so many fields that numpy would not read it back.
+        UnsupportedValueError: A structure whose fields overlap, or with so many that numpy would
+            not read it back.
 
     >>> header = encode_header(np.dtype("<f4"), (2, 3), fortran=False)
     >>> len(header), decode_header(header).shape

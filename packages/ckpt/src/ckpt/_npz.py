@@ -65,9 +65,8 @@ def plan_npz(arrays: Mapping[str, Array], meta: Mapping[str, Any] | None = None)
         raise UnsupportedValueError(name, error.reason) from None
     titles = [NAMES, *(f"{i}.npy" for i in range(len(arrays)))]
     if meta:
-        text = json.dumps({"ckpt": VERSION, **meta}, ensure_ascii=False, sort_keys=True)
         titles.append(META)
-        heads.append(text.encode("utf-8", "surrogatepass"))
+        heads.append(encode_meta(meta))
         bodies.append(np.empty(0, np.uint8))
     sizes = [len(head) + body.nbytes for head, body in zip(heads, bodies, strict=True)]
     members, end = _zip.lay_out(zip(titles, sizes, strict=True))
@@ -115,6 +114,33 @@ def encode_names(names: Sequence[str]) -> Array:
     """The names as the array that the file holds."""
     check_names(names)
     return np.array(names, dtype=None if names else "<U1").astype("<U", copy=False)
+
+
+def encode_meta(meta: Mapping[str, Any]) -> bytes:
+    """What is stored beside the arrays, as the bytes that the file holds."""
+    text = json.dumps({"ckpt": VERSION, **meta}, ensure_ascii=False, sort_keys=True)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode_meta(data: bytes) -> dict[str, Any]:
+    """The inverse of :func:`encode_meta`, which trusts nothing.
+
+    Raises:
+        ValueError: These are no such bytes.
+    """
+    try:
+        found: Any = json.loads(data.decode("utf-8", "surrogatepass"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    meta = cast("dict[str, Any]", found if isinstance(found, dict) else {})
+    if meta.get("ckpt") != VERSION:
+        raise ValueError(f"it is not of version {VERSION}; a newer ckpt wrote it")
+    metrics: Any = meta.get("metrics", {})
+    try:
+        meta["metrics"] = {name: float(value) for name, value in metrics.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError("its metrics are no numbers") from error
+    return meta
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -45,7 +45,9 @@ class Numbered:
         # Files of other functions cannot be looked into.
         readable = mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
         remote = is_url(self.logdir)
-        path = Path(local_folder(self.logdir) if remote else self.logdir, self.DIR_NAME)
+        base = os.fspath(local_folder(self.logdir)) if remote else self.logdir
+        path = Path(base, self.DIR_NAME)
+        self._base = base
         self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
         self._remote = Remote(self.logdir, self.DIR_NAME, self._folder) if remote else None
 
@@ -64,6 +66,10 @@ class Numbered:
         42
         """
         return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)
+
+    def _file(self, path: Path) -> str:
+        """The path of a checkpoint as objax gives it: the folder is as it was given."""
+        return os.path.join(self._base, self.DIR_NAME, path.name)  # noqa: PTH118
 
     def all(self) -> list[Saved]:
         """The checkpoints that look whole, oldest first, with step, time, metrics and size."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from functools import lru_cache
@@ -132,12 +131,7 @@ class NpzReader:
         row = self._row(META)
         data = self._arena([row]).data(row)
         with _believing_nothing(META):
-            meta: Any = json.loads(data.tobytes().decode("utf-8", "surrogatepass"))
-        if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get("ckpt") != _npz.VERSION:
-            raise _Malformed(
-                f"its {_npz.META} is not of version {_npz.VERSION}; a newer ckpt wrote it"
-            )
-        return cast("dict[str, Any]", meta)
+            return _npz.decode_meta(data.tobytes())
 
     def header(self, name: str) -> _npy.Header:
         """Read what the file says of a variable, without reading its value."""

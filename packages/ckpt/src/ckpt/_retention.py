@@ -56,6 +56,10 @@ class Retention:
     """Those written within this time; a number is in seconds."""
 
     def __post_init__(self) -> None:
+        for name in ("last", "best", "every"):
+            value = getattr(self, name)
+            if value is not None and not hasattr(value, "__index__"):
+                raise InvalidOptionError(name, value, "a whole number")
         if self.last < 1:
             raise InvalidOptionError("last", self.last, "at least 1")
         if self.best < 0:
