@@ -249,6 +249,36 @@ def test_an_optimizer_of_other_parameters_is_refused_and_nothing_changes() -> No
     assert identical(before, net2.state_dict())
 
 
+def test_a_state_that_its_owner_refuses_leaves_all_as_they_were() -> None:
+    class Odd:
+        def __init__(self, state):
+            self.state = state
+
+        def state_dict(self):
+            return self.state
+
+        def load_state_dict(self, state):
+            self.state = "half way"
+            if state["of"] == "another":
+                raise KeyError("of")
+            self.state = state
+
+    net, net2 = make_net(), make_net()
+    adam, adam2 = (torch.optim.Adam(n.parameters()) for n in (net, net2))
+    train(net, adam, 1)
+    odd = Odd({"of": "mine"})
+    before = copy.deepcopy((net2.state_dict(), adam2.state_dict()))
+
+    with pytest.raises(ckpt.StateMismatchError, match=r"'odd'.*KeyError: 'of'; nothing was"):
+        moved(
+            ckpt.torch_variables(net, adam, odd=Odd({"of": "another"})),
+            ckpt.torch_variables(net2, adam2, odd=odd),
+        )
+
+    assert identical(before, (net2.state_dict(), adam2.state_dict()))
+    assert odd.state == {"of": "mine"}
+
+
 def test_a_missing_optimizer_is_named(tmp_path) -> None:
     net = make_net()
 

@@ -69,6 +69,9 @@ class Accepting:
         """
         raise NotImplementedError
 
+    def undo(self) -> None:
+        """Take an assignment back."""
+
 
 def selected(aliases: AliasSet, only: str | Iterable[str]) -> bool:
     """Whether a variable is among those asked for, by any of its names."""
@@ -163,7 +166,9 @@ def assign_all(values: Sequence[tuple[Any, Any, Any]]) -> None:
             done += 1
     except BaseException:
         for variable, _, old in values[:done]:
-            if not isinstance(variable, Accepting):
+            if isinstance(variable, Accepting):
+                variable.undo()
+            else:
                 variable.assign(old)
         raise
 

@@ -76,7 +76,7 @@ def unpack(text: str, tensor: Callable[[str], Any]) -> Any:
         ((mark, inner),) = value.items()
         match mark:
             case "$tensor":
-                return tensor(inner)
+                return tensor(_text(inner))
             case "$tuple":
                 return tuple(inner)
             case "$dict":
@@ -92,6 +92,12 @@ def unpack(text: str, tensor: Callable[[str], Any]) -> Any:
         raise ValueError(f"its state is malformed: {error}") from error
 
 
+def _text(path: Any) -> str:
+    if not isinstance(path, str):
+        raise TypeError(f"a tensor is called {path!r}")
+    return path
+
+
 def _hashable(key: Any) -> Any:
     hash(key)
     return key
@@ -100,5 +106,5 @@ def _hashable(key: Any) -> Any:
 def tensor_paths(text: str) -> Iterator[str]:
     """The paths of the tensors that a text names."""
     found: list[str] = []
-    unpack(text, lambda path: found.append(str(path)))
+    unpack(text, found.append)
     yield from found

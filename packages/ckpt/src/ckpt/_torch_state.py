@@ -142,6 +142,8 @@ class PendingText(Accepting):
 
     def __init__(self, owner: State, gathered: dict[str, torch.Tensor]) -> None:
         self.whole, self.owner, self.gathered = owner.name, owner, gathered
+        self.path = ""
+        self.before: Any = None
 
     def paths(self, stored: Stored) -> list[str]:
         """The paths of the tensors that the state has."""
@@ -157,11 +159,22 @@ class PendingText(Accepting):
             self.owner.check(unpack(text, lambda _: None))
         except (ValueError, KeyError, TypeError) as error:
             raise StateMismatchError(path, name, str(error)) from error
+        self.path = path
         return text
 
     def assign(self, text: str, /) -> None:
-        """Put the whole state."""
-        self.owner.restore(unpack(text, self.gathered.__getitem__))
+        """Put the whole state; what its owner refuses leaves the one of before."""
+        self.before = self.owner.get()
+        try:
+            self.owner.restore(unpack(text, self.gathered.__getitem__))
+        except Exception as error:
+            self.undo()
+            reason = f"{type(error).__name__}: {error}"
+            raise StateMismatchError(self.path, self.whole, reason) from error
+
+    def undo(self) -> None:
+        """Put the state of before."""
+        self.owner.put(self.before)
 
     def _text(self, array: Array) -> str:
         if array.dtype.kind != "S" or array.ndim != 0:
