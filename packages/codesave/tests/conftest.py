@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from codesave import UniqueCodebase
+
 
 @pytest.fixture(autouse=True)
 def places_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -83,3 +85,51 @@ def python(tmp_path: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+MODEL = """\
+    import dataclasses
+    import enum
+    from src import utils
+    from src.utils import VALUE as value
+
+    class Net:
+        weight = value
+        def late(self):
+            from src.lazy import name
+            return name
+
+    class Color(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Config:
+        size: "int" = 3
+        parent: "Config | None" = None
+"""
+
+
+@pytest.fixture
+def version() -> Callable[[int], dict[str, str]]:
+    """The files of a small codebase in a version: ``version(1)``."""
+
+    def files(number: int) -> dict[str, str]:
+        return {
+            "src/model.py": MODEL,
+            "src/utils.py": f"VALUE = {number}\n",
+            "src/lazy.py": f"name = 'lazy {number}'\n",
+        }
+
+    return files
+
+
+@pytest.fixture
+def one(zipped: Callable[..., Path], version: Callable[[int], dict[str, str]]) -> UniqueCodebase:
+    """Version 1 of that codebase, open."""
+    return UniqueCodebase(zipped(version(1)))
+
+
+@pytest.fixture
+def two(zipped: Callable[..., Path], version: Callable[[int], dict[str, str]]) -> UniqueCodebase:
+    """Version 2, open."""
+    return UniqueCodebase(zipped(version(2)))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Self
 
+_open: list[Codebase] = []
+"""Those that are open, in the order of their opening."""
+
 
 class Codebase:
     """A codebase that plain import statements find, until it is closed.
@@ -64,7 +67,7 @@ class Codebase:
         self.zip_name = os.fspath(zip_name)
         with reading(self.zip_name) as path:
             self._world: World = open_world(path, digest, limits)
-        self._aliases: _Aliases | None = None
+        self._aliases = _Aliases(self._world)
         self._hidden: dict[str, ModuleType] = {}
         self._open()
         self._world.report(self.zip_name, verbose=verbose)
@@ -80,25 +83,41 @@ class Codebase:
         return list(self._world.modules)
 
     def close(self) -> None:
-        """Unload the codebase's modules and put the host's of the same names back."""
-        if self._aliases is None:
+        """Unload the codebase's modules and put the host's of the same names back.
+
+        Codebases may be closed in any order: those that were opened later stay as they are.
+        """
+        if self not in _open:
             return
-        sys.meta_path.remove(self._aliases)
-        self._aliases = None
-        self._take_out()
-        sys.modules.update(self._hidden)
-        self._hidden = {}
+        later = _open[_open.index(self) + 1 :]
+        shown = {codebase: codebase._leave() for codebase in reversed(later)}
+        self._leave()
+        _open.remove(self)
+        for codebase in later:
+            codebase._enter(shown[codebase])
         self._world.users -= 1
-        if not self._world.kept and not self._world.users:
-            self._world.retire()
+        self._world.close()
 
     def _open(self) -> None:
         arm()
         self._world.start_afresh()
         self._world.users += 1
+        self._enter({})
+        _open.append(self)
+
+    def _enter(self, shown: dict[str, ModuleType]) -> None:
+        """Show modules under the names that this codebase stands for, and hide what was there."""
         self._hidden = self._take_out()
-        self._aliases = _Aliases(self._world)
+        sys.modules.update(shown)
         sys.meta_path.insert(0, self._aliases)
+
+    def _leave(self) -> dict[str, ModuleType]:
+        """Put back what was hidden; what was shown instead is returned."""
+        sys.meta_path.remove(self._aliases)
+        shown = self._take_out()
+        sys.modules.update(self._hidden)
+        self._hidden = {}
+        return shown
 
     def _take_out(self) -> dict[str, ModuleType]:
         """Remove the names that this codebase stands for from ``sys.modules``."""
@@ -109,7 +128,7 @@ class Codebase:
         }
 
     def __enter__(self) -> Self:
-        if self._aliases is None:
+        if self not in _open:
             self._open()
         return self
 

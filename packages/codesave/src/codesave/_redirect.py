@@ -18,18 +18,21 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from codesave._cache import KEY_LENGTH
 from codesave._frames import caller_or_none
-from codesave._installed import is_installed, is_installed_file
-from codesave._worlds import NAMESPACE, World, running_world
+from codesave._importers import (
+    KEY,
+    PREFIX,
+    calling_world,
+    module_name,
+    served_world,
+    world_named,
+)
+from codesave._worlds import World, running_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
-_PREFIX = NAMESPACE + "."
-_KEY = slice(len(_PREFIX), len(_PREFIX) + KEY_LENGTH)
-_PROBE = "codesave probe"
+_PROBE = object()
 _seen = threading.local()
 __codesave_redirect__ = True  # where a codebase holds codesave too, one redirection calls another
 _lock = threading.Lock()
@@ -45,24 +48,25 @@ def arm() -> None:
     with _lock:
         if _in_place():
             return
-        if _armed:
+        first = not _armed
+        if not first:
             warnings.warn(
                 "something replaced builtins.__import__ without calling what was there; codebases "
                 "would have imported the wrong modules, so codesave's redirection was put back",
                 ImportHookWarning,
                 stacklevel=3,
             )
-        else:
+        _armed.append(True)
+        builtins.__import__ = _redirecting(builtins.__import__)
+        if first:
             _wrap_functions()
             _wrap_pickle()
-            _armed.append(True)
-        builtins.__import__ = _redirecting(builtins.__import__)
 
 
 def _in_place() -> bool:
     """Whether an import reaches the redirection, through whatever wraps it."""
     _seen.probed = False
-    builtins.__import__(__name__, {"__name__": _PROBE}, None, ("arm",), 0)
+    builtins.__import__(__name__, {"__name__": "__main__", "__spec__": _PROBE}, None, ("arm",), 0)
     return bool(_seen.probed)
 
 
@@ -76,26 +80,42 @@ def _redirecting(original: Callable[..., Any]) -> Callable[..., Any]:
         level: int = 0,
     ) -> Any:
         importer = globals.get("__name__") if globals else None
-        if importer is None:
-            importer = _caller_name(caller_or_none())
-        if not isinstance(importer, str) or not importer.startswith(_PREFIX):
-            if importer == _PROBE:
-                _seen.probed = True
+        if isinstance(importer, str) and importer != "__main__":
+            world = running_world(importer[KEY]) if importer.startswith(PREFIX) else None
+        else:
+            world = _odd_world(globals, name)
+        if world is None:
             return original(name, globals, locals, fromlist, level)
-        world = running_world(importer[_KEY])
         full_name = name if level else _translate(world, name)
         try:
             if level:
-                _refuse_beyond_top(importer, globals or {}, level)
+                _refuse_beyond_top(globals or {}, level)
             found = original(full_name, globals, locals, fromlist, level)
         except ImportError as error:
             _use_plain_names(error, world)
+            # C code asks so, such as pickle for the class of a host's object: statements give
+            # None or a tuple.
+            by_c = isinstance(fromlist, list) and not fromlist and globals is locals
+            if by_c and error.name == name:
+                return original(name, globals, locals, fromlist, level)
             raise
         if full_name == name or fromlist:
             return found
         return sys.modules[world.full_name(name.partition(".")[0])]
 
     return __import__
+
+
+def _odd_world(namespace: Mapping[str, Any] | None, name: str) -> World | None:
+    """The world that something is imported for by code that bears no module's name."""
+    if namespace is None:  # no statement, but a call, maybe by a library for its caller
+        frame = caller_or_none(1)
+        return calling_world(frame) or served_world(frame, name)
+    if "__name__" not in namespace:
+        return calling_world(caller_or_none(1))
+    if namespace.get("__spec__") is _PROBE:
+        _seen.probed = True
+    return world_named(module_name(namespace))
 
 
 def _use_plain_names(error: ImportError, world: World) -> None:
@@ -110,54 +130,19 @@ def _use_plain_names(error: ImportError, world: World) -> None:
         error.args = (error.msg,)
 
 
-def _refuse_beyond_top(importer: str, namespace: Mapping[str, Any], level: int) -> None:
+def _refuse_beyond_top(namespace: Mapping[str, Any], level: int) -> None:
     """A relative import ends at the codebase's top, as it does at the top of ``sys.path``."""
     package = namespace.get("__package__")
     if package is None:
+        importer = namespace.get("__name__") or ""
         package = importer if "__path__" in namespace else importer.rpartition(".")[0]
-    if not package.startswith(_PREFIX):
+    if not package.startswith(PREFIX):
         return
-    depth = package.count(".") - _PREFIX.count(".")
+    depth = package.count(".") - PREFIX.count(".")
     if depth == 0:
         raise ImportError("attempted relative import with no known parent package")
     if level > depth:
         raise ImportError("attempted relative import beyond top-level package")
-
-
-def _caller_name(frame: FrameType | None) -> object:
-    """The module on whose behalf code without one runs, such as ``exec("import x", {})``."""
-    while frame is not None:
-        name = frame.f_globals.get("__name__")
-        if name is not None and "__codesave_redirect__" not in frame.f_globals:
-            return name
-        frame = frame.f_back
-    return None
-
-
-def calling_world(frame: FrameType | None) -> World | None:
-    """The world whose code runs in the frame, or None for all other code."""
-    name = _caller_name(frame)
-    if isinstance(name, str) and name.startswith(_PREFIX):
-        return running_world(name[_KEY])
-    return None
-
-
-def _served_world(frame: FrameType | None, name: object) -> World | None:
-    """The world that a library imports a module for: it was given the module's name.
-
-    ``pkgutil.resolve_name``, ``unittest.mock.patch`` and hydra import what their caller names.
-    They get the module of the codebase that called them, unless an installed package has the name.
-    """
-    while frame is not None:
-        world = calling_world(frame)
-        if world is not None:
-            top = name.partition(".")[0] if isinstance(name, str) else ""
-            return world if top and world.owns(top) and not is_installed(top) else None
-        ours = "__codesave_redirect__" in frame.f_globals
-        if not ours and not is_installed_file(frame.f_code.co_filename):
-            return None
-        frame = frame.f_back
-    return None
 
 
 def _wrap_functions() -> None:
@@ -167,6 +152,9 @@ def _wrap_functions() -> None:
     import pkgutil
     import runpy
 
+    config = sys.modules.get("logging.config")
+    if config is not None:  # it keeps the __import__ that it found when it was imported
+        vars(config)["BaseConfigurator"].importer = staticmethod(builtins.__import__)
     _wrap(importlib, "import_module", package=1)
     _wrap(importlib.util, "find_spec", package=1)
     _wrap(pkgutil, "get_data")
@@ -206,7 +194,7 @@ def _finding(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def find_class(self: Any, module_name: str, global_name: str, /) -> Any:
         frame = caller_or_none()
-        world = calling_world(frame) or _served_world(frame, module_name)
+        world = calling_world(frame) or served_world(frame, module_name)
         if world is not None:
             module_name = _translate(world, module_name)
         return original(self, module_name, global_name)
@@ -228,7 +216,7 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
         frame = caller_or_none()
         world = calling_world(frame)
         if world is None and function == "import_module":
-            world = _served_world(frame, args[0] if args else kwargs.get(first))
+            world = served_world(frame, args[0] if args else kwargs.get(first))
         if world is None:
             return original(*args, **kwargs)
         if args and isinstance(args[0], str):
@@ -251,5 +239,5 @@ def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
 def _translate(world: World, name: str) -> str:
     top = name.partition(":")[0].partition(".")[0]
     # A saved codebase may hold a codesave of its own, with modules below that one.
-    inside = top and not name.startswith(_PREFIX) and world.owns(top)
+    inside = top and not name.startswith(PREFIX) and world.owns(top)
     return world.full_name(name) if inside else name

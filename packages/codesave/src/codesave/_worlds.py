@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -21,9 +22,13 @@ log = logging.getLogger("codesave")
 
 NAMESPACE = f"{__package__}._ns"
 """Not a literal: a saved codebase may hold codesave itself, in a world of its own."""
+_FULL = 2
+"""The generation of a collection that looks at everything."""
 
 _worlds: dict[str, World] = {}
 _lock = threading.Lock()
+_closed: list[World] = []
+"""Those that nobody has open, in ``sys.modules`` for as long as something uses their modules."""
 
 
 class World:
@@ -71,7 +76,8 @@ class World:
         owned = self._owned.get(name)
         if owned is None:
             is_module = self._top.get(name)
-            owned = is_module is not None and not comes_with_python(name)
+            # The zip's launcher is no module of the code: __main__ is the program that runs.
+            owned = is_module is not None and name != "__main__" and not comes_with_python(name)
             if owned and not is_module:
                 owned = not is_installed(name)
             self._owned[name] = owned
@@ -94,8 +100,7 @@ class World:
         """Take its modules out of ``sys.modules``.
 
         They live on for as long as something still uses one of their functions or classes, and
-        come back together when such code imports one more module or is pickled. Once nothing
-        uses them, they are gone.
+        :meth:`revive` puts them back. Once nothing uses them, they are gone.
         """
         modules = self.loaded()
         retired = _Retired(modules)
@@ -108,17 +113,42 @@ class World:
         if parent is not None:
             vars(parent).pop(self.key, None)
 
-    def revive(self) -> None:
-        """Put retired modules that are still in use back into ``sys.modules``."""
+    def revive(self) -> bool:
+        """Put retired modules back into ``sys.modules``; False if nothing used them any more."""
         retired = None if self._retired is None else self._retired()
         if retired is not None:
             sys.modules.update(retired.modules)
+        return retired is not None
 
     def start_afresh(self) -> None:
         """Forget the modules that were imported before, unless they are kept for good."""
         if not self.kept and not self.users:
             self.retire()
             self._retired = None
+
+    def close(self) -> None:
+        """Take its modules out of ``sys.modules`` as soon as nothing uses them."""
+        if self.kept or self.users or self in _closed:
+            return
+        if _retire_unused not in gc.callbacks:
+            gc.callbacks.append(_retire_unused)
+        _closed.append(self)
+
+
+def _retire_unused(phase: str, info: dict[str, int]) -> None:
+    """Let the garbage collector find out which closed worlds are still in use.
+
+    For the length of a full collection they are out of ``sys.modules``. What then still lives is
+    put back: :mod:`dataclasses`, :mod:`typing` and :mod:`inspect` look there for a class's module.
+    """
+    if info["generation"] < _FULL:
+        return
+    if phase == "start":
+        _closed[:] = [world for world in _closed if not world.kept and not world.users]
+        for world in _closed:
+            world.retire()
+    else:
+        _closed[:] = [world for world in _closed if world.revive()]
 
 
 class _Retired:
