@@ -2,11 +2,13 @@
 
 For each line on standard input, a folder's name, it copies a folder with checkpoints 1 and 2,
 forks a child, prints the child's id, and prints its exit code when it is gone. The child stops
-until it is told to continue, and saves checkpoint 3.
+until it is told to continue, and saves checkpoint 3. A number after the name is that of the write
+in the middle of which the child dies.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -35,6 +37,19 @@ def child(folder: Path) -> None:
     os.write(acknowledged, b"yes")
 
 
+def die_at(nth: int) -> None:
+    """Have the process killed in the middle of a write, whichever thread that falls to."""
+    write, calls = os.pwrite, itertools.count(1)
+
+    def pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+        if next(calls) == nth:
+            write(descriptor, data[: len(data) // 8192 * 4096], offset)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(descriptor, data, offset)
+
+    os.pwrite = pwrite
+
+
 def main() -> None:
     """Do what the module says."""
     root = Path(sys.argv[1])
@@ -46,9 +61,12 @@ def main() -> None:
         checkpoint.save(variables(float(idx)), idx)
     checkpoint.restore(variables(0.0))  # everything is imported
     for line in sys.stdin:
-        folder = Path(shutil.copytree(template, root / line.strip()))
+        name, *nth = line.split()
+        folder = Path(shutil.copytree(template, root / name))
         pid = os.fork()
         if pid == 0:
+            if nth:
+                die_at(int(nth[0]))
             try:
                 child(folder)
             except OSError:
