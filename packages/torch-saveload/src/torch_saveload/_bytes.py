@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
@@ -17,6 +19,12 @@ class Sink(Protocol):
     def write(self, data: Buffer, /) -> object:
         """Append the bytes."""
         ...
+
+
+@functools.cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return what files call a dtype: ``float32``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
@@ -39,8 +47,9 @@ def tensor_from_bytes(
     kind = getattr(torch, dtype)
     if len(data) == 0 and 0 in shape:
         return torch.empty(shape, dtype=kind)
-    flat = torch.frombuffer(data, dtype=torch.uint8)
-    if flat.storage_offset() or flat.data_ptr() % max(kind.itemsize, 1):
-        flat = flat.clone()
-    flat = flat.view(kind)
-    return flat.view(shape) if stride is None else flat.as_strided(shape, stride)
+    flat = torch.frombuffer(data, dtype=kind)
+    if flat.data_ptr() % kind.itemsize:
+        flat = torch.frombuffer(bytearray(data), dtype=kind)
+    if stride is not None:
+        return flat.as_strided(shape, stride)
+    return flat if len(shape) == 1 else flat.view(shape)

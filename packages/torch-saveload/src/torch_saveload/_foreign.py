@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any
 
+from ._bytes import dtype_name
 from ._stored import Stored, StoredTensor
 from .errors import FormatError, UntrustedError
 
@@ -81,7 +82,7 @@ def _split(state: dict[Any, Any], path: str) -> tuple[dict[str, StoredTensor], d
 
 def _stored_tensor(tensor: Tensor) -> StoredTensor:
     return StoredTensor(
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype_name(tensor.dtype),
         shape=tuple(tensor.shape),
         same=(tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.stride()),
         grad=None,

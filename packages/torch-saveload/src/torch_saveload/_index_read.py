@@ -10,6 +10,7 @@ from ._index import FORMAT, ITEM_SIZES, Blocks, Index, TensorRecord, is_dense
 from .errors import FormatError
 
 T = TypeVar("T")
+_TOO_LARGE = 1 << 62
 
 
 def decode_index(data: bytes, path: str, file_size: int) -> Index:
@@ -45,7 +46,7 @@ def index_from_tree(tree: Any, path: str, file_size: int) -> Index:
     if model_version is not None:
         model_version = check.kind(model_version, str, "version")
     entries = check.kind(tree.get("tensors"), dict, "tensors")
-    tensors = {name: check.tensor(entry, f"tensor {name!r}") for name, entry in entries.items()}
+    tensors = {name: check.tensor(entry, name) for name, entry in entries.items()}
     check.places(tensors, file_size)
     values = check.kind(tree.get("values", {}), dict, "values")
     ties = tuple(
@@ -86,53 +87,50 @@ class _Check:
     def fail(self, problem: str) -> FormatError:
         return FormatError(self._path, f"its index contradicts itself: {problem}")
 
-    def kind(self, value: object, kind: type[T], what: str) -> T:
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.fail(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
+    def kind(self, value: object, kind: type[T], *what: str) -> T:
+        if type(value) is not kind:  # JSON makes no subclasses, and a boolean is no integer
+            raise self.fail(f"{' '.join(what)} is a {type(value).__name__}, not a {kind.__name__}")
         return value
 
-    def numbers(self, value: object, what: str) -> tuple[int, ...]:
-        items: list[object] = self.kind(value, list, what)
-        numbers = tuple(self.kind(item, int, what) for item in items)
-        if any(number < 0 or number >= 1 << 62 for number in numbers):
-            raise self.fail(f"{what} is {list(numbers)}")
-        return numbers
+    def numbers(self, value: object, *what: str) -> tuple[int, ...]:
+        items: list[Any] = self.kind(value, list, *what)
+        for item in items:
+            if type(item) is not int or not 0 <= item < _TOO_LARGE:
+                raise self.fail(f"{' '.join(what)} is {items}")
+        return tuple(items)
 
-    def tensor(self, value: object, what: str) -> TensorRecord:
-        entry: dict[str, Any] = self.kind(value, dict, what)
-        dtype = self.kind(entry.get("dtype"), str, f"dtype of {what}")
+    def tensor(self, value: object, name: str) -> TensorRecord:
+        entry: dict[str, Any] = self.kind(value, dict, "tensor", name)
+        dtype = self.kind(entry.get("dtype"), str, "dtype of tensor", name)
         if dtype not in ITEM_SIZES:
-            raise self.fail(f"{what} has the unknown dtype {dtype!r}")
-        shape = self.numbers(entry.get("shape"), f"shape of {what}")
-        if math.prod(side or 1 for side in shape) >= 1 << 62:
-            raise self.fail(f"{what} has the shape {list(shape)}")
-        at = self.numbers(entry.get("at"), f"place of {what}")
+            raise self.fail(f"tensor {name} has the unknown dtype {dtype!r}")
+        shape = self.numbers(entry.get("shape"), "shape of tensor", name)
+        count = math.prod(shape)
+        # None is to overflow anywhere, also without its zeros.
+        if (count or math.prod(side or 1 for side in shape)) >= _TOO_LARGE:
+            raise self.fail(f"tensor {name} has the shape {list(shape)}")
+        at = self.numbers(entry.get("at"), "place of tensor", name)
         if len(at) != 2:  # noqa: PLR2004
-            raise self.fail(f"place of {what} is {list(at)}")
-        stride = entry.get("stride")
+            raise self.fail(f"place of tensor {name} is {list(at)}")
+        digest = self.kind(entry.get("digest"), str, "digest of tensor", name)
+        stride, grad, blocks = entry.get("stride"), entry.get("grad"), entry.get("blocks")
         if stride is not None:
-            stride = self.numbers(stride, f"stride of {what}")
+            stride = self.numbers(stride, "stride of tensor", name)
             if not is_dense(shape, stride):
-                raise self.fail(f"{what} of shape {list(shape)} has the stride {list(stride)}")
-        grad = entry.get("grad")
-        record = TensorRecord(
-            dtype=dtype,
-            shape=shape,
-            offset=at[0],
-            size=at[1],
-            digest=self.kind(entry.get("digest"), str, f"digest of {what}"),
-            stride=stride,
-            grad=None if grad is None else self.kind(grad, bool, f"grad of {what}"),
-            blocks=self.blocks(entry.get("blocks"), what),
-        )
-        stored = record.nbytes if record.blocks is None else sum(record.blocks.sizes)
-        if stored != record.size:
-            raise self.fail(f"{what} takes {stored} bytes, its place {record.size}")
-        return record
+                raise self.fail(
+                    f"tensor {name} of shape {list(shape)} has the stride {list(stride)}"
+                )
+        if grad is not None:
+            self.kind(grad, bool, "grad of tensor", name)
+        stored = count * ITEM_SIZES[dtype]
+        if blocks is not None:
+            blocks = self.blocks(blocks, f"tensor {name}")
+            stored = sum(blocks.sizes)
+        if stored != at[1]:
+            raise self.fail(f"tensor {name} takes {stored} bytes, its place {at[1]}")
+        return TensorRecord(dtype, shape, *at, digest, stride, grad, blocks)
 
-    def blocks(self, value: object, what: str) -> Blocks | None:
-        if value is None:
-            return None
+    def blocks(self, value: object, what: str) -> Blocks:
         entry: dict[str, Any] = self.kind(value, dict, f"blocks of {what}")
         shuffle, raw = self.numbers([entry.get("shuffle"), entry.get("raw")], f"blocks of {what}")
         sizes = self.numbers(entry.get("sizes"), f"block sizes of {what}")

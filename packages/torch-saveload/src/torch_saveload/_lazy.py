@@ -20,15 +20,14 @@ Then, and wherever the file does not hold every parameter, the caller builds the
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections import OrderedDict
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ._scan import holds_other_meta
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
     import torch
     from torch import Tensor
@@ -36,11 +35,6 @@ if TYPE_CHECKING:
 
     from ._match import Match
     from ._state import State
-
-_MACHINERY = {"logging", "threading", "_thread", "weakref", "_weakref"}
-_MEMBERS = {"_parameters", "_modules"}
-_COMMON = {dict, OrderedDict, bool, type(None), set}
-_ATOMS = (int, float, bool, bytes, complex, type(None), type)
 
 
 class LazyBuild:
@@ -89,10 +83,11 @@ class LazyBuild:
         alone = _use_count_alone()
         if any(_use_count(storage) > alone for storage in storages):
             return False
-        parameters = list(model.parameters())
+        modules = list(model.modules())
+        parameters = _parameters(modules)
         if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
             return False
-        return not _holds_other_meta(model, parameters)
+        return not holds_other_meta(modules, parameters)
 
 
 def assign(
@@ -118,7 +113,7 @@ def assign(
 
     wanted = {id(state.tensors[name]) for name in found.tensors}
     if not loads_plainly(model, state) or any(
-        id(parameter) not in wanted for parameter in model.parameters()
+        id(parameter) not in wanted for parameter in _parameters(model.modules())
     ):
         return False
     done: set[int] = set()
@@ -136,7 +131,9 @@ def assign(
                     here.data = here.data.to(kind)
                 here.copy_(tensor)
                 continue
-            fresh = tensor.to(device=device, dtype=kind)
+            fresh = tensor
+            if device is not None or tensor.dtype != kind:
+                fresh = tensor.to(device=device, dtype=kind)
             # Parameters that are two stay two, even where the file holds their bytes once.
             if there.same and there.same in places and fresh is tensor:
                 fresh = tensor.clone()
@@ -184,7 +181,9 @@ def loads_plainly(model: Module, state: State) -> bool:
     from torch.nn.modules.batchnorm import _NormBase
 
     plain = (nn.Module._load_from_state_dict, _NormBase._load_from_state_dict)
-    own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    modules = list(model.modules())
+    own = {id(parameter) for parameter in _parameters(modules)}
+    own.update(id(buffer) for module in modules for buffer in module._buffers.values())
     if type(model).load_state_dict is not nn.Module.load_state_dict or any(
         id(tensor) not in own for tensor in state.tensors.values()
     ):
@@ -194,55 +193,10 @@ def loads_plainly(model: Module, state: State) -> bool:
         and type(module).set_extra_state is nn.Module.set_extra_state
         and not module._load_state_dict_pre_hooks
         and not module._load_state_dict_post_hooks
-        for module in model.modules()
+        for module in modules
     )
 
 
-def _holds_other_meta(model: Module, parameters: list[Parameter]) -> bool:
-    """Tell whether the modules hold more of the meta device than their parameters."""
-    import torch
-
-    own = {id(parameter) for parameter in parameters}
-    seen: set[int] = set()
-    todo: list[Any] = [vars(parameter) for parameter in parameters if vars(parameter)]
-    for module in model.modules():
-        seen.add(id(module))
-        for name, value in vars(module).items():
-            # Nearly all of it is empty; submodules are on the list themselves.
-            if type(value) not in _COMMON or (value and name not in _MEMBERS):
-                todo.append(value)
-    while todo:
-        value = todo.pop()
-        if isinstance(value, _ATOMS):
-            continue
-        if isinstance(value, str):
-            if value == "meta":
-                return True
-        elif isinstance(value, torch.device):
-            if value.type == "meta":
-                return True
-        elif isinstance(value, torch.Tensor):
-            if value.is_meta and id(value) not in own:
-                return True
-        elif id(value) not in seen:
-            seen.add(id(value))
-            todo += _parts(value)
-    return False
-
-
-def _parts(value: Any) -> list[Any]:
-    """Return what a value holds, as far as it can be data of a model."""
-    if isinstance(value, ModuleType) or type(value).__module__ in _MACHINERY:
-        return []
-    if isinstance(value, FunctionType):  # not its globals
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_full(cell)]
-        return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-    return gc.get_referents(value)
-
-
-def _is_full(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
+def _parameters(modules: Iterable[Module]) -> list[Parameter]:
+    """Return the parameters of the modules, without the time it takes to name them."""
+    return [p for module in modules for p in module._parameters.values() if p is not None]

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from ._bytes import tensor_bytes, tensor_from_bytes
+from ._bytes import dtype_name, tensor_bytes, tensor_from_bytes
 from ._index import ITEM_SIZES
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _encode_torch(value: Any, where: str) -> Any:
     if type(value) is torch.Size:
         return {"$": "torch size", "items": list(value)}
     if type(value) is torch.Tensor:
-        dtype = str(value.dtype).removeprefix("torch.")
+        dtype = dtype_name(value.dtype)
         small = value.numel() * value.element_size() <= MAX_TENSOR_BYTES
         if (
             dtype not in ITEM_SIZES

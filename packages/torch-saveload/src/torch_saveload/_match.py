@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._bytes import dtype_name
 from ._report import LoadReport
 from ._state import is_lazy
 from .errors import StateMismatchError
@@ -39,6 +40,12 @@ class Selection:
     def wants(self, name: str) -> bool:
         """Tell whether a name of the model is wanted."""
         return not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
+
+    def among(self, items: Mapping[str, V]) -> dict[str, V]:
+        """Return the wanted ones of the items of a model."""
+        if not self.include:
+            return dict(items)
+        return {name: item for name, item in items.items() if self.wants(name)}
 
     def renamed(self, items: Mapping[str, V]) -> dict[str, V]:
         """Return the items of a file under the names of the model."""
@@ -84,9 +91,9 @@ def match(
     Raises:
         StateMismatchError: More differs than ``wanted`` allows; lists all of it.
     """
-    available = {n: t for n, t in wanted.renamed(stored.tensors).items() if wanted.wants(n)}
-    others = {n: v for n, v in wanted.renamed(values).items() if wanted.wants(n)}
-    expected = {n: t for n, t in state.tensors.items() if wanted.wants(n)}
+    available = wanted.among(wanted.renamed(stored.tensors))
+    others = wanted.among(wanted.renamed(values))
+    expected = wanted.among(state.tensors)
     known = {*available, *others}
     missing = [name for name in expected if name not in available]
     missing += [name for name in state.values if wanted.wants(name) and name not in others]
@@ -123,7 +130,7 @@ def match(
 
 
 def _difference(there: StoredTensor, here: Tensor, *, convert: bool) -> str:
-    dtype = str(here.dtype).removeprefix("torch.")
+    dtype = dtype_name(here.dtype)
     # A lazy parameter takes the shape of what is loaded.
     if not is_lazy(here) and there.shape != tuple(here.shape):
         return f"{there} in the file, {dtype} {list(here.shape)} in the model"

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ._build import decode_config
+from ._bytes import dtype_name
 from ._stored import StoredTensor
 from ._versions import plan
 
@@ -47,7 +48,7 @@ def _changed(tensor: Tensor, before: tuple[Tensor, StoredTensor] | None) -> Stor
     if before is not None and before[0] is tensor:
         return before[1]
     return StoredTensor(
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype_name(tensor.dtype),
         shape=tuple(tensor.shape),
         same=id(tensor),
         grad=before[1].grad if before else None,

@@ -73,6 +73,8 @@ class _Writer:
     def __init__(self) -> None:
         self.out: list[bytes] = []
         self._memo: dict[str, bytes] = {}
+        self._keys: dict[str, bytes] = {}
+        """Names of tensors as they are written, since each comes several times."""
         self._around: dict[str, tuple[bytes, bytes]] = {}
         """What surrounds the numbers of a tensor, by dtype, once all its names are in the memo."""
 
@@ -114,16 +116,20 @@ class _Writer:
 
     def _items(self, items: dict[str, Any]) -> None:
         self.out.append(b"(")
-        out, tensor = self.out, self._tensor
+        out, tensor, keys = self.out, self._tensor, self._keys
         for key, value in items.items():
-            out.append(_text(key))
-            kind = type(value)  # the first three are all there is a thousand of
+            text = keys.get(key) or keys.setdefault(key, _text(key))
+            out.append(text)
+            kind = type(value)  # these are all there is a thousand of
             if kind is TensorPlace:
                 tensor(value)
             elif kind is str:
                 out.append(_text(value))
             elif kind is bool:
                 out.append(b"\x88" if value else b"\x89")
+            elif kind is dict:
+                out.append(b"}")
+                self._items(value)
             else:
                 self.write(value)
         out.append(b"u")
@@ -192,7 +198,7 @@ def _numbers(length: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> by
 
 
 def _text(value: str) -> bytes:
-    data = value.encode("utf-8", "surrogatepass")
+    data = value.encode() if value.isascii() else value.encode("utf-8", "surrogatepass")
     return b"X" + len(data).to_bytes(4, "little") + data
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._bytes import dtype_name
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -12,7 +14,7 @@ def quantization(tensor: Tensor) -> dict[str, Any]:
     """Return what a quantized tensor is besides its integers, as plain data."""
     import torch
 
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = dtype_name(tensor.dtype)
     if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         return {"dtype": dtype, "scale": tensor.q_scale(), "zero_point": tensor.q_zero_point()}
     points = tensor.q_per_channel_zero_points()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expcore import digest_bytes
 
-from ._bytes import tensor_bytes
+from ._bytes import dtype_name, tensor_bytes
 from ._index import ITEM_SIZES, Index, TensorRecord, index_tree
 from ._index_read import index_from_tree
 from ._write import dense_on_cpu, record_of
@@ -91,7 +91,7 @@ def untied(index: Index, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     follows = {name for tie in index.ties for name in tie[1:]}
     unique = {name: tensor for name, tensor in tensors.items() if name not in follows}
     for name, tensor in unique.items():
-        if (dtype := _dtype(tensor)) not in _DTYPES:
+        if (dtype := dtype_name(tensor.dtype)) not in _DTYPES:
             raise UnsaveableError(
                 index.class_name,
                 f"tensor {name}",
@@ -229,7 +229,3 @@ def _bare_tree() -> dict[str, Any]:
     return index_tree(
         Index(class_name="", version=None, config={}, tensors={}, torch="", writer="another")
     )
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

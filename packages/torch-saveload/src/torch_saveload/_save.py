@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expcore import open_atomic, staged, sweep
 
 from . import _events
+from ._bytes import dtype_name
 from ._capture import class_and_config, saveable_config
 from ._index import Index
 from ._leaves import Unencodable
@@ -158,10 +159,7 @@ def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]
         metadata={
             prefix: dict(facts) for prefix, facts in state.metadata.items() if _is_plain(facts)
         },
-        unsaved={
-            name: str(buffer.dtype).removeprefix("torch.")
-            for name, buffer in state.unsaved.items()
-        },
+        unsaved={name: dtype_name(buffer.dtype) for name, buffer in state.unsaved.items()},
     )
     return index, tensors
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._bytes import dtype_name
 from ._index import ITEM_SIZES
 from .errors import UnsaveableError
 
@@ -90,38 +91,39 @@ def check_saveable(state: State, class_name: str) -> None:
     """
     import torch
 
+    ordinary = (torch.Tensor, torch.nn.Parameter)
+    dtypes = {getattr(torch, name) for name in ITEM_SIZES if hasattr(torch, name)}
     for name, tensor in state.tensors.items():
-        where = f"tensor {name}"
+        if (
+            type(tensor) in ordinary
+            and tensor.dtype in dtypes
+            and tensor.layout is torch.strided
+            and not tensor.is_meta
+        ):
+            continue
         if is_lazy(tensor):
-            raise UnsaveableError(
-                class_name, where, "a lazy parameter without a shape", "run a batch through first"
+            found, remedy = "a lazy parameter without a shape", "run a batch through first"
+        elif type(tensor) not in ordinary:
+            found = f"a {type(tensor).__qualname__}"
+            remedy = (
+                "only ordinary tensors can be saved: convert it, or give it by get_extra_state"
             )
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
-            raise UnsaveableError(
-                class_name,
-                where,
-                f"a {type(tensor).__qualname__}",
-                "only ordinary tensors can be saved: convert it, or give it by get_extra_state",
-            )
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        if tensor.is_meta:
-            raise UnsaveableError(
-                class_name, where, "on the meta device, without values", "load or initialise it"
-            )
-        if tensor.layout is not torch.strided or tensor.is_quantized or dtype not in ITEM_SIZES:
-            raise UnsaveableError(
-                class_name,
-                where,
-                f"{dtype} in layout {tensor.layout}",
-                "make it an ordinary tensor",
-            )
+        elif tensor.is_meta:
+            found, remedy = "on the meta device, without values", "load or initialise it"
+        else:
+            dtype = dtype_name(tensor.dtype)
+            found, remedy = f"{dtype} in layout {tensor.layout}", "make it an ordinary tensor"
+        raise UnsaveableError(class_name, f"tensor {name}", found, remedy)
 
 
 def is_lazy(tensor: Tensor) -> bool:
     """Tell whether a parameter has no shape before the first batch."""
+    import torch
     from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
+    return type(tensor) not in (torch.Tensor, torch.nn.Parameter) and isinstance(
+        tensor, (UninitializedParameter, UninitializedBuffer)
+    )
 
 
 def _type_key(module: object) -> tuple[str, str]:

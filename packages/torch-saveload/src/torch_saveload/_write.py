@@ -6,12 +6,12 @@ The format is written down in :mod:`torch_saveload._index`.
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expcore import digest_bytes
 
-from ._bytes import tensor_bytes
+from ._bytes import dtype_name, tensor_bytes
 from ._compress import compress
 from ._index import (
     FORMAT,
@@ -29,7 +29,6 @@ from ._zip import ZipWriter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import torch
     from torch import Tensor
 
     from ._bytes import Sink
@@ -51,8 +50,10 @@ def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shri
     records: dict[str, TensorRecord] = {}
     keys: dict[int, int] = {}
     written: dict[object, TensorRecord] = {}
+    """By memory, or by name where no other tensor begins there."""
+    places = Counter(tensor.data_ptr() for tensor in tensors.values())
     for name, tensor in tensors.items():
-        memory = _memory(tensor)
+        memory = _memory(tensor) if places[tensor.data_ptr()] > 1 else name
         record = written.get(memory)
         if record is None:
             record = _write_tensor(writer, f"data/{len(keys)}", tensor, shrink=shrink)
@@ -96,7 +97,7 @@ def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
                 "blocks": TensorPlace(key, "uint8", (record.size,), (1,), record.size),
             }
             continue
-        size = record.nbytes
+        size = record.size
         count = size // ITEM_SIZES[record.dtype] if has_storage_class(record.dtype) else size
         stride = record.stride or contiguous_stride(record.shape)
         model[name] = TensorPlace(key, record.dtype, record.shape, stride, count)
@@ -122,12 +123,11 @@ def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
 def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool) -> TensorRecord:
     dense = dense_on_cpu(tensor)
     data = tensor_bytes(dense.elements)
-    record = record_of(tensor, dense, data, 0)
-    if shrink and (packed := compress(data, ITEM_SIZES[record.dtype])):
+    if shrink and (packed := compress(data, tensor.element_size())):
         blocks, pieces = packed
-        offset = writer.add(member, *pieces)
-        return record._replace(offset=offset, size=sum(blocks.sizes), blocks=blocks)
-    return record._replace(offset=writer.add(member, data))
+        record = record_of(tensor, dense, data, writer.add(member, *pieces))
+        return record._replace(size=sum(blocks.sizes), blocks=blocks)
+    return record_of(tensor, dense, data, writer.add(member, data))
 
 
 class Dense(NamedTuple):
@@ -135,32 +135,26 @@ class Dense(NamedTuple):
 
     elements: Tensor
     shape: tuple[int, ...]
-    stride: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    """None for a contiguous tensor."""
 
 
 def record_of(tensor: Tensor, dense: Dense, data: memoryview, offset: int) -> TensorRecord:
     """Return what is known of a tensor whose elements, ``data``, are written there."""
-    return TensorRecord(
-        dtype=_dtype_name(tensor.dtype),
-        shape=dense.shape,
-        offset=offset,
-        size=len(data),
-        digest=digest_bytes(data),
-        stride=None if dense.stride == contiguous_stride(dense.shape) else dense.stride,
-        grad=_grad(tensor),
-    )
+    dtype, digest = dtype_name(tensor.dtype), digest_bytes(data)
+    return TensorRecord(dtype, dense.shape, offset, len(data), digest, dense.stride, _grad(tensor))
 
 
 def dense_on_cpu(tensor: Tensor) -> Dense:
     """Return the elements of a tensor without gaps."""
-    tensor = tensor.detach()
     if not tensor.is_cpu or tensor.is_conj() or tensor.is_neg():
-        tensor = tensor.resolve_conj().resolve_neg().cpu()
-    shape, stride = tuple(tensor.shape), tensor.stride()
+        tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
+    shape = tuple(tensor.shape)
     if tensor.is_contiguous():
-        return Dense(tensor, shape, contiguous_stride(shape))
+        return Dense(tensor, shape, None)
+    tensor, stride = tensor.detach(), tensor.stride()
     if not is_dense(shape, stride):
-        return Dense(tensor.contiguous(), shape, contiguous_stride(shape))
+        return Dense(tensor.contiguous(), shape, None)
     # channels_last and the like: saved as they lie in memory, and back the same
     return Dense(tensor.as_strided((tensor.numel(),), (1,)), shape, stride)
 
@@ -180,13 +174,8 @@ def _memory(tensor: Tensor) -> object:
     )
 
 
-@functools.cache
-def _dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
 def _grad(tensor: Tensor) -> bool | None:
     """Return requires_grad of a parameter, None for any other tensor."""
-    from torch.nn import Parameter
+    import torch
 
-    return tensor.requires_grad if isinstance(tensor, Parameter) else None
+    return tensor.requires_grad if type(tensor) is torch.nn.Parameter else None

@@ -25,6 +25,7 @@ ALIGNMENT = 64
 _LIMIT = 0xFFFFFFFF
 _LIMIT_COUNT = 0xFFFF
 _SMALL = 64 << 10
+_MANY = 1 << 20
 _DATE_1980 = 0x21
 _UTF8 = 0x800
 _TWO_SHORTS = struct.Struct("<HH").pack
@@ -40,6 +41,9 @@ class ZipWriter:
         self._file = file
         self._at = 0
         self._directory: list[bytes] = []
+        self._small: list[bytes] = []
+        """Copies that are still to be written: one write of many is faster than many of one."""
+        self._waiting = 0
 
     def add(self, name: str, *pieces: Buffer) -> int:
         """Write one member.
@@ -64,11 +68,12 @@ class ZipWriter:
         shown = min(size, _LIMIT)
         common = _COMMON(45 if big else 0, _UTF8, 0, 0, _DATE_1980, crc, shown, shown)
         lengths = _TWO_SHORTS(len(path), len(extra))
-        if size < _SMALL:  # one call for thousands of small tensors
-            pieces = (b"".join((b"PK\x03\x04", common, lengths, path, extra, *pieces)),)
-        else:
-            self._file.write(b"".join((b"PK\x03\x04", common, lengths, path, extra)))
-        for piece in pieces:
+        large, small = (pieces, ()) if size >= _SMALL else ((), pieces)
+        self._small.append(b"".join((b"PK\x03\x04", common, lengths, path, extra, *small)))
+        self._waiting += size
+        if large or self._waiting >= _MANY:
+            self._flush()
+        for piece in large:
             self._file.write(piece)
         self._at = start + padding + size
         listed, made_by = b"", b"\x00\x00"
@@ -82,6 +87,7 @@ class ZipWriter:
 
     def close(self) -> None:
         """Write the directory; the file is a zip from here on."""
+        self._flush()
         start, count = self._at, len(self._directory)
         listing = b"".join(self._directory)
         self._write(listing)
@@ -95,6 +101,11 @@ class ZipWriter:
             )
         few, size, at = min(count, _LIMIT_COUNT), min(len(listing), _LIMIT), min(start, _LIMIT)
         self._write(b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, few, few, size, at, 0))
+
+    def _flush(self) -> None:
+        self._file.write(b"".join(self._small))
+        self._small.clear()
+        self._waiting = 0
 
     def _write(self, data: Buffer) -> None:
         self._file.write(data)
