@@ -80,7 +80,7 @@ class B2Server:
         self.key_id, self.key = "0014key", "K001-secret-of-the-tests"
         self.part_size, self.latency_s = part_size, latency_s
         self.requests: Counter[str] = Counter()
-        self.bytes_received = 0
+        self.bytes_received = self.bytes_sent = 0
         self.faults: list[Fault] = []
         self.buckets: dict[str, str] = {}  # name by id
         self.versions: dict[str, Version] = {}
@@ -545,6 +545,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 raise Hangup
             self.wfile.write(piece)
+            with self.b2.lock:
+                self.b2.bytes_sent += len(piece)
 
     def refuse(self, refusal: Refusal) -> None:
         # An early answer would meet a client that is still sending.

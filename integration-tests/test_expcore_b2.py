@@ -7,8 +7,10 @@ import io
 import logging
 import os
 import pickle
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -445,3 +447,55 @@ def test_a_large_file_that_arrives_corrupt_never_lands(
         plain.download("large", tmp_path / "target")
 
     assert [path.name for path in tmp_path.iterdir()] == ["large"]
+
+
+def test_a_download_that_was_killed_goes_on(server: Any, plain: B2Storage, tmp_path: Path) -> None:
+    data = os.urandom(100 * MEBIBYTE)
+    (tmp_path / "large").write_bytes(data)
+    plain.upload(tmp_path / "large", "large")
+    (tmp_path / "back").mkdir()
+    server.latency_s = 0.1
+    code = (
+        "import sys; from expcore import B2Storage\n"
+        "url, id, key, path = sys.argv[1:]\n"
+        "storage = B2Storage('bucket', 'runs/of me', key_id=id, key=key, realm=url)\n"
+        "storage.download('large', path)"
+    )
+    target = tmp_path / "back" / "large"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, server.url, server.key_id, server.key, str(target)]
+    ) as process:
+        while server.bytes_sent < 40 * MEBIBYTE:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+    (left,) = target.parent.iterdir()
+    assert left.name.endswith(".tmp")
+    server.latency_s, before = 0.0, server.bytes_sent
+    arrived = left.read_bytes()[len(data) :].count(b"\1")
+    told: list[int] = []
+
+    plain.download("large", target, progress=told.append)
+
+    assert target.read_bytes() == data
+    assert [path.name for path in target.parent.iterdir()] == ["large"]
+    assert sum(told) == len(data)
+    # The first reply is closed when its size is known; some of it was on its way.
+    assert server.bytes_sent - before < len(data) - arrived * 16 * MEBIBYTE + 8 * MEBIBYTE
+
+
+def test_progress_of_a_large_file_comes_bit_by_bit(
+    server: Any, patient: RetryingStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "large").write_bytes(os.urandom(20 * MEBIBYTE))
+    up: list[int] = []
+    down: list[int] = []
+    server.fail("b2_upload_part", status=503)
+
+    sync_up(tmp_path / "a", patient, "p", progress=up.append)
+    sync_down(patient, "p", tmp_path / "b", progress=down.append)
+
+    assert sum(up) == sum(down) == 20 * MEBIBYTE
+    assert len(up) > 3
+    assert len(down) > 3

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from expcore import open_atomic, staged, sweep, write_file, write_stages
-from expcore._atomic import make_folders
+from expcore._folders import make_folders
 from expcore._stages import BLOCK_BYTES, STAGE_BYTES
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes and links are POSIX's")

@@ -179,10 +179,10 @@ def test_a_hostile_listing_writes_nothing(tmp_path: Path) -> None:
 
 
 class Failing(MemoryStorage):
-    def upload(self, path: Any, key: str) -> Stat:
+    def upload(self, path: Any, key: str, **options: Any) -> Stat:
         if key.endswith("a.txt"):
             raise StorageUnavailable("memory:", "write", "busy")
-        return super().upload(path, key)
+        return super().upload(path, key, **options)
 
 
 def test_one_failure_does_not_stop_the_others_and_is_reported(folder: Path) -> None:
@@ -212,8 +212,8 @@ class Growing(MemoryStorage):
         super().__init__()
         self.times = times
 
-    def upload(self, path: Any, key: str) -> Stat:
-        stat = super().upload(path, key)
+    def upload(self, path: Any, key: str, **options: Any) -> Stat:
+        stat = super().upload(path, key, **options)
         if key.endswith("a.txt") and self.times:
             self.times -= 1
             with Path(path).open("ab") as file:

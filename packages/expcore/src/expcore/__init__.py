@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expcore._atomic import make_folders, open_atomic, sweep, write_file
+from expcore._atomic import open_atomic, write_file
 from expcore._canonical import digest
 from expcore._digest import digest_bytes, digest_file, digest_tree
+from expcore._folders import make_folders
 from expcore._local import LocalStorage
 from expcore._memory import MemoryStorage
 from expcore._open import open_storage
@@ -17,6 +18,7 @@ from expcore._stages import write_stages
 from expcore._storage import Prefix, Stat, Storage
 from expcore._stream import StagedFile, staged
 from expcore._sync import SyncReport, sync_down, sync_up
+from expcore._temporary import sweep
 from expcore.errors import (
     AccessDenied,
     ExpcoreError,

@@ -2,7 +2,8 @@
 
 The bytes go to ``.{name}.{random}.tmp`` beside the target; they are synced, the temporary file
 takes the target's name, and the folder is synced. The writer holds a lock on the temporary file
-for as long as it lives, so :func:`sweep` can tell a killed writer's leftovers from a live one's.
+for as long as it lives, so :func:`expcore.sweep` can tell a killed writer's leftovers from a
+live one's.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from expcore._keys import TEMPORARY
-from expcore._locks import try_lock
+from expcore._folders import sync_folder
 from expcore._stream import write_all
+from expcore._temporary import beside, create_beside, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from typing_extensions import Buffer
 
-MAX_NAME_BYTES = 255
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -95,7 +95,46 @@ def open_atomic(
         target = Path(os.path.realpath(target))
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    file, temporary = _create_beside(target)
+    with _placed(*create_beside(target), target, overwrite=overwrite) as file:
+        yield file
+
+
+@contextmanager
+def open_partial(path: str | os.PathLike[str], mark: str) -> Generator[BinaryIO]:
+    """Open a file as :func:`open_atomic` does, with what an earlier attempt left in it.
+
+    After an error, or if the process is killed, the temporary file stays for the next attempt.
+
+    Args:
+        path: The target. Its folder must exist.
+        mark: 16 hexadecimal digits that stand for what is to be written.
+    """
+    target = Path(path)
+    temporary = beside(target, mark)
+    file: BinaryIO | None
+    try:
+        file = temporary.open("r+b" if temporary.exists() else "x+b")
+    except OSError:  # no file, or one that just went; another attempt made it in this moment
+        file = None
+    if file is not None and not is_ours(file.fileno(), temporary):  # someone else is at it
+        file.close()
+        file = None
+    if file is None:
+        file, temporary = create_beside(target)
+    with _placed(file, temporary, target, is_kept=True):
+        yield file
+
+
+@contextmanager
+def _placed(
+    file: BinaryIO,
+    temporary: Path,
+    target: Path,
+    *,
+    overwrite: bool = True,
+    is_kept: bool = False,
+) -> Generator[BinaryIO]:
+    """Put a file in the place of the target when the block ends well; remove or keep it if not."""
     # A second descriptor: the block may close the file, and the lock and the sync need one.
     descriptor = os.dup(file.fileno())
     try:
@@ -116,119 +155,14 @@ def open_atomic(
         if os.name == "nt" and descriptor >= 0:
             os.close(descriptor)
             descriptor = -1
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        if not is_kept:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
         raise
     finally:
         if descriptor >= 0:
             os.close(descriptor)
     sync_folder(target.parent)
-
-
-def sweep(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove what killed writers left in a folder (not below it).
-
-    A live writer holds a lock on its file, and its file stays. Where the file system has no
-    locks, nothing is removed.
-
-    Returns:
-        The files that were removed.
-    """
-    removed: list[Path] = []
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return removed
-    for entry in entries:
-        if TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-            path = Path(entry.path)
-            if _remove_if_abandoned(path):
-                removed.append(path)
-    return removed
-
-
-def make_folders(folder: Path) -> None:
-    """Make a folder and its parents; when this returns, they survive a power failure.
-
-    Raises:
-        NotADirectoryError: There is a file in the way.
-        OSError: One cannot be made.
-    """
-    if folder.is_dir():
-        return
-    if folder.parent != folder:
-        make_folders(folder.parent)
-    # Not exist_ok: a file in the way must be reported as one.
-    with suppress(FileExistsError):
-        folder.mkdir()
-        sync_folder(folder.parent)
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; Windows does this by itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot sync a folder.
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _create_beside(target: Path) -> tuple[BinaryIO, Path]:
-    """Create a temporary file whose name is ours and whose lock we hold."""
-    while True:
-        suffix = f".{os.urandom(8).hex()}.tmp"
-        name = target.name
-        while len(os.fsencode(name)) > MAX_NAME_BYTES - 1 - len(suffix):
-            name = name[:-1]
-        temporary = target.with_name(f".{name}{suffix}")
-        try:
-            file = temporary.open("x+b")
-        except FileExistsError:
-            continue
-        # A sweeper may have come between creation and lock: then this name is gone.
-        if try_lock(file.fileno()) is not False and _is_linked(file.fileno(), temporary):
-            return file, temporary
-        file.close()
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _is_linked(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _remove_if_abandoned(path: Path) -> bool:
-    if os.name == "nt":
-        # Python opens files there without sharing their deletion: a live writer's file stays.
-        try:
-            path.unlink()
-        except OSError:
-            return False
-        return True
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        if try_lock(descriptor) is not True or not _is_linked(descriptor, path):
-            return False
-        path.unlink()
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _put_in_place(temporary: Path, target: Path, *, overwrite: bool) -> None:

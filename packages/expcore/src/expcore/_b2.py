@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from expcore._atomic import open_atomic
-from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest
+from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest, listener
 from expcore._b2_errors import translated
 from expcore._credentials import B2Key
 from expcore._digest import digest_bytes, digest_file
+from expcore._download import LARGE_BYTES, download_parts
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, read_all, receive
 from expcore.errors import (
-    IntegrityError,
     InvalidKey,
     KeyExists,
     KeyNotFound,
@@ -44,7 +44,7 @@ from expcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from expcore._storage import Data
 
@@ -52,7 +52,6 @@ PAGE_KEYS = 1000
 CLAIMS = ".expcore-claims/"
 CLAIM_LIFE_S = 3600.0
 CLAIM_WAIT_S = 60.0
-OWN_ALGORITHM = "xxh3_128"
 
 
 class B2Storage(Storage):
@@ -138,21 +137,32 @@ class B2Storage(Storage):
         """Remove every version of a value; see :class:`Storage`."""
         self._delete_versions(self._name(key), f"delete {key!r}")
 
-    def download(self, key: str, path: str | os.PathLike[str]) -> None:
-        """Write a value to a file, by several streams where it is large."""
-        name = self._name(key)
-        with self._translated(f"download {key!r}", key):
-            download = self._connect().download_file_by_name(name)
-            expected = self._stat(key, download.download_version).digest
-            with open_atomic(path) as file:
-                download.save(file, allow_seeking=True)  # compares size and SHA-1
-                if expected is not None and expected.startswith(OWN_ALGORITHM):
-                    file.flush()
-                    found = digest_file(file.name)
-                    if found != expected:
-                        raise IntegrityError(
-                            self.url, f"download {key!r}", f"{found} arrived of {expected}"
-                        )
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        key: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
+        """Store a file's contents; see :class:`Storage`."""
+        done = self._upload(self._name(key), Path(path), f"write {key!r}", progress)
+        return self._stat(key, done)
+
+    def download(
+        self,
+        key: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Write a value to a file; see :class:`Storage`. One request where it is small."""
+        with self.open_read(key) as source:
+            stat = self._stat(key, cast("Body", source).found)
+            if stat.digest is None or stat.size < LARGE_BYTES:
+                with open_atomic(path) as file:
+                    receive(source, file, stat, self.url, progress)
+                return
+        download_parts(self, stat, path, progress)
 
     def _name(self, key: str) -> str:
         name = self.prefix + check_key(key)
@@ -178,7 +188,13 @@ class B2Storage(Storage):
         digest = known_digest(found.content_sha1, found.file_info or {})
         return Stat(key, size, found.upload_timestamp / 1000, digest)
 
-    def _upload(self, name: str, data: Data, action: str) -> Any:
+    def _upload(
+        self,
+        name: str,
+        data: Data,
+        action: str,
+        progress: Callable[[int], object] | None = None,
+    ) -> Any:
         if not isinstance(data, Path) and is_stream(data):
             # B2 wants to know the length first, and a large stream is sent by several threads.
             with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
@@ -191,11 +207,15 @@ class B2Storage(Storage):
             bucket = self._connect()
             size = data.stat().st_size if isinstance(data, Path) else memoryview(data).nbytes
             if size < bucket.api.account_info.get_recommended_part_size():
-                return self._upload_small(bucket, name, read_all(data))
+                sent = self._upload_small(bucket, name, read_all(data))
+                if progress is not None:
+                    progress(size)
+                return sent
             # B2 has no digest of a file sent in parts, unless it is told one before: SHA-1
             # would take as long as sending.
             if isinstance(data, Path):
                 options["file_info"] = {DIGEST_INFO: digest_file(data)}
+                options["progress_listener"] = listener(progress)
                 return bucket.upload_local_file(str(data), name, **options)
             options["file_info"] = {DIGEST_INFO: digest_bytes(data)}
             return bucket.upload_bytes(bytes(data), name, **options)

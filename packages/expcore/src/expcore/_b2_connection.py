@@ -49,9 +49,11 @@ class Body(io.RawIOBase):
     """The body of a download, with the errors of this package."""
 
     def __init__(self, download: Any, url: str, key: str) -> None:
-        self.version = download.download_version.id_
+        self.found = download.download_version
+        """Size, time and digest, as the reply gave them."""
+        self.version = self.found.id_
         self._response = download.response
-        self._left = download.download_version.content_length
+        self._left = self.found.content_length
         self._url, self._key = url, key
 
     def readable(self) -> bool:
@@ -78,3 +80,23 @@ def known_digest(content_sha1: str | None, file_info: dict[str, str]) -> str | N
         return own
     found = file_info.get("large_file_sha1") or content_sha1 or "none"
     return None if found == "none" else f"sha1:{found.removeprefix('unverified:')}"
+
+
+def listener(progress: Callable[[int], object] | None) -> Any:
+    """Return what tells of the progress of an upload, as b2sdk wants it, or None."""
+    if progress is None:
+        return None
+    advance = progress
+    from b2sdk.v3 import AbstractProgressListener
+
+    class Listener(AbstractProgressListener):
+        place = 0
+
+        def set_total_bytes(self, total_byte_count: int) -> None:
+            pass
+
+        def bytes_completed(self, byte_count: int) -> None:
+            advance(byte_count - self.place)
+            self.place = byte_count
+
+    return Listener()

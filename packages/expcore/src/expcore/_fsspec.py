@@ -25,7 +25,8 @@ from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
 from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Callable, Iterator
 
     from expcore._storage import Data
 
@@ -81,13 +82,28 @@ class FsspecStorage(Storage):
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
+        return self._write(key, data)
+
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        key: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
+        """Store a file's contents; see :class:`Storage`."""
+        return self._write(key, Path(path), progress)
+
+    def _write(
+        self, key: str, data: Data, progress: Callable[[int], object] | None = None
+    ) -> Stat:
         path = self._path(key)
         with translated(self.url, f"write {key!r}", key):
             if not self._at_once:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             target = path if self._at_once else self._beside(path)
             try:
-                self._put(target, data)
+                self._put(target, data, progress)
                 if target != path:
                     self._fs.mv(target, path)
             except BaseException:
@@ -150,12 +166,14 @@ class FsspecStorage(Storage):
             raise KeyNotFound(key, self.url)
         return info
 
-    def _put(self, path: str, data: Data) -> None:
+    def _put(self, path: str, data: Data, progress: Callable[[int], object] | None = None) -> None:
         if isinstance(data, Path):
-            if data.stat().st_size > WHOLE_BYTES:
-                self._fs.put_file(str(data), path)
+            advance = progress or (lambda _: None)
+            if (size := data.stat().st_size) > WHOLE_BYTES:
+                self._fs.put_file(str(data), path, callback=_callback(advance))
             else:
                 self._fs.pipe_file(path, data.read_bytes())
+                advance(size)
         elif is_stream(data):
             stream = data
             head = stream.read(WHOLE_BYTES + 1)
@@ -210,3 +228,14 @@ class FsspecStorage(Storage):
         for key in sorted(found):
             check_key(key.removesuffix("/"))
             yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
+
+
+def _callback(advance: Callable[[int], object]) -> Any:
+    """Return what tells of progress as fsspec wants it."""
+    from fsspec.callbacks import Callback
+
+    class Told(Callback):  # type: ignore[misc,unused-ignore]
+        def relative_update(self, inc: int = 1) -> None:
+            advance(inc)
+
+    return Told()

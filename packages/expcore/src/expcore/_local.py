@@ -7,13 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from expcore._atomic import make_folders, open_atomic, sweep, write_file
+from expcore._atomic import open_atomic, write_file
+from expcore._folders import make_folders
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
+from expcore._stream import staged
+from expcore._temporary import sweep
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from expcore._storage import Data
 
@@ -81,6 +84,16 @@ class LocalStorage(Storage):
         """Store bytes under a free key; see :class:`Storage`."""
         return self._write(key, data, overwrite=False)
 
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        key: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
+        """Store a file's contents; see :class:`Storage`."""
+        return self._write(key, Path(path), overwrite=True, progress=progress)
+
     def stat(self, key: str) -> Stat:
         """Return size and time; see :class:`Storage`."""
         path = self.path(key)
@@ -119,13 +132,20 @@ class LocalStorage(Storage):
             except OSError:  # not empty, or just gone
                 break
 
-    def _write(self, key: str, data: Data, *, overwrite: bool) -> Stat:
+    def _write(
+        self,
+        key: str,
+        data: Data,
+        *,
+        overwrite: bool,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
         path = self.path(key)
         for attempt in range(100):
             try:
                 make_folders(path.parent)
                 self._sweep_once(path.parent)
-                _write_path(path, data, overwrite=overwrite)
+                _write_path(path, data, overwrite=overwrite, progress=progress)
             except FileNotFoundError:
                 # Another process removed the folder as empty after we made it.
                 if attempt == 99 or path.parent.is_dir():  # noqa: PLR2004
@@ -175,15 +195,32 @@ class LocalStorage(Storage):
                 yield from self._list(name, prefix, grouped=grouped)
 
 
-def _write_path(path: Path, data: Data, *, overwrite: bool) -> None:
+def _write_path(
+    path: Path, data: Data, *, overwrite: bool, progress: Callable[[int], object] | None
+) -> None:
     if isinstance(data, Path):
-        with data.open("rb") as source, open_atomic(path, overwrite=overwrite) as target:
-            copy(source, target)
+        with data.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            _write_stream(path, source, size, overwrite=overwrite, progress=progress)
     elif is_stream(data):
-        with open_atomic(path, overwrite=overwrite) as target:
-            copy(data, target)
+        _write_stream(path, data, 0, overwrite=overwrite, progress=progress)
     else:
-        write_file(path, data, overwrite=overwrite)
+        write_file(path, data, overwrite=overwrite, progress=progress)
+
+
+def _write_stream(
+    path: Path,
+    source: BinaryIO,
+    size: int,
+    *,
+    overwrite: bool,
+    progress: Callable[[int], object] | None,
+) -> None:
+    with (
+        open_atomic(path, overwrite=overwrite) as file,
+        staged(file, size=size, progress=progress) as target,
+    ):
+        copy(source, target)
 
 
 class _Range(io.RawIOBase):

@@ -12,6 +12,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import tenacity
@@ -149,13 +150,60 @@ class RetryingStorage(Storage):
         """Remove a value; see :class:`Storage`."""
         self.retry.call(lambda: self.inner.delete(key))
 
-    def download(self, key: str, path: str | os.PathLike[str]) -> None:
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        key: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
+        """Store a file's contents under a key; see :class:`Storage`."""
+        told = _Furthest(progress)
+        return self.retry.call(lambda: self.inner.upload(path, key, progress=told.attempt()))
+
+    def download(
+        self,
+        key: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
         """Write a value to a file; see :class:`Storage`."""
-        if type(self.inner).download is Storage.download:
-            # What has arrived stays: the stream is resumed, not begun again.
-            self.retry.call(lambda: Storage.download(self, key, path))
-        else:
-            self.retry.call(lambda: self.inner.download(key, path))
+        told = _Furthest(progress)
+
+        def attempt() -> None:
+            if type(self.inner).download is Storage.download:
+                # What has arrived stays: the stream is resumed, not begun again.
+                Storage.download(self, key, path, progress=told.attempt())
+            else:
+                self.inner.download(key, path, progress=told.attempt())
+
+        self.retry.call(attempt)
+
+
+class _Furthest:
+    """Tells how far the best of several attempts got."""
+
+    def __init__(self, progress: Callable[[int], object] | None) -> None:
+        self._progress = progress
+        self._furthest = 0
+        self._lock = Lock()
+
+    def attempt(self) -> Callable[[int], object] | None:
+        """Return what one attempt, from the start on, is to call."""
+        if self._progress is None:
+            return None
+        place = 0
+
+        def advance(count: int) -> None:
+            nonlocal place
+            with self._lock:
+                place += count
+                further, self._furthest = place - self._furthest, max(place, self._furthest)
+            if further > 0 and self._progress is not None:
+                self._progress(further)
+
+        return advance
 
 
 class _Resuming(io.RawIOBase):

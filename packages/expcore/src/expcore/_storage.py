@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkab
 
 from expcore._atomic import open_atomic
 from expcore._digest import new_hasher
+from expcore._download import LARGE_BYTES, download_parts
 from expcore.errors import IntegrityError, KeyNotFound
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer, TypeIs
+
+    from expcore._stream import StagedFile
 
     Data: TypeAlias = Buffer | BinaryIO | Path
     """What can be written: bytes, an open binary file (from its position on), or a path."""
@@ -123,25 +126,81 @@ class Storage(Protocol):
             return False
         return True
 
-    def upload(self, path: str | os.PathLike[str], key: str) -> Stat:
-        """Store a file's contents under a key."""
-        return self.write(key, Path(path))
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        key: str,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Stat:
+        """Store a file's contents under a key.
 
-    def download(self, key: str, path: str | os.PathLike[str]) -> None:
+        Args:
+            path: The file.
+            key: Where to.
+            progress: Called with the number of bytes sent since its last call.
+        """
+        stat = self.write(key, Path(path))
+        if progress is not None:
+            progress(stat.size)
+        return stat
+
+    def download(
+        self,
+        key: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
         """Write a value to a file, which is there as a whole or not at all.
+
+        A large value whose digest is known comes in parts; after a failure, or if the process
+        was killed, the next download to the same path fetches what is missing.
+
+        Args:
+            key: What to fetch.
+            path: Where to.
+            progress: Called with the number of bytes that came since its last call.
 
         Raises:
             KeyNotFound: Nothing is stored under the key.
             IntegrityError: What arrived has another size or digest than the storage said.
         """
         stat = self.stat(key)
+        if stat.digest is not None and stat.size >= LARGE_BYTES:
+            download_parts(self, stat, path, progress)
+            return
         with self.open_read(key) as source, open_atomic(path) as target:
-            arrived = copy(source, target, stat)
-            if arrived != stat:
-                raise IntegrityError(self.url, f"download {key!r}", f"{arrived} arrived of {stat}")
+            receive(source, target, stat, self.url, progress)
 
 
-def copy(source: BinaryIO, target: BinaryIO, expected: Stat | None = None) -> Stat | None:
+def receive(
+    source: BinaryIO,
+    target: BinaryIO,
+    expected: Stat,
+    url: str,
+    progress: Callable[[int], object] | None = None,
+) -> None:
+    """Copy a value from a storage, and check that it is the one expected.
+
+    Raises:
+        IntegrityError: Its size or digest is another.
+    """
+    arrived = copy(source, target, expected, progress)
+    if arrived is not None and arrived != expected:
+        found, wanted = (
+            f"{stat.size} bytes" if arrived.size != expected.size else stat.digest
+            for stat in (arrived, expected)
+        )
+        raise IntegrityError(url, f"download {expected.key!r}", f"{found} arrived of {wanted}")
+
+
+def copy(
+    source: BinaryIO,
+    target: BinaryIO | StagedFile,
+    expected: Stat | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Stat | None:
     """Copy from the one's position to its end.
 
     Returns:
@@ -155,6 +214,8 @@ def copy(source: BinaryIO, target: BinaryIO, expected: Stat | None = None) -> St
         size += len(piece)
         if hasher is not None:
             hasher.update(piece)
+        if progress is not None:
+            progress(len(piece))
     if expected is None:
         return None
     digest = f"{algorithm}:{hasher.hexdigest()}" if hasher is not None else None

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expcore._atomic import make_folders
 from expcore._digest import digest_file
 from expcore._digest_cache import DigestCache, identity
+from expcore._folders import make_folders
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._local import LocalStorage
 from expcore._storage import Stat
@@ -65,7 +65,7 @@ def sync_up(
         include: Given a relative path with slashes, says whether it takes part.
         delete: Also delete keys below the prefix that have no file. Otherwise nothing is.
         workers: Transfers at the same time.
-        progress: Called with the bytes of each file that is done, from several threads.
+        progress: Called with the number of bytes sent since its last call, from several threads.
         cache: Where digests are remembered; in the user's cache folder if None.
 
     Raises:
@@ -81,13 +81,13 @@ def sync_up(
         return key in remote and _is_same(local[key], remote[key], storage, digests, up=True)
 
     def send(key: str) -> int:
-        return _send(local[key], storage, _folder(prefix) + key)
+        return _send(local[key], storage, _folder(prefix) + key, progress)
 
     def remove(key: str) -> None:
         storage.delete(_folder(prefix) + key)
 
     extra = sorted(remote.keys() - local.keys()) if delete else []
-    pool = _Pool(workers, progress, digests)
+    pool = _Pool(workers, digests)
     return pool.run(sorted(local), is_same, send, extra, remove)
 
 
@@ -114,7 +114,8 @@ def sync_down(
         include: Given a key without the prefix, says whether it takes part.
         delete: Also delete files that have no key. Otherwise nothing is.
         workers: Transfers at the same time.
-        progress: Called with the bytes of each file that is done, from several threads.
+        progress: Called with the number of bytes that came since its last call, from several
+            threads.
         cache: Where digests are remembered; in the user's cache folder if None.
 
     Raises:
@@ -134,7 +135,7 @@ def sync_down(
     def fetch(key: str) -> int:
         path = root / key
         _make_parents(root, path)
-        storage.download(_folder(prefix) + key, path)
+        storage.download(_folder(prefix) + key, path, progress=progress)
         return remote[key].size
 
     def remove(key: str) -> None:
@@ -146,7 +147,7 @@ def sync_down(
         else set[str]()
     )
     extra = sorted(found - remote.keys())
-    pool = _Pool(workers, progress, digests)
+    pool = _Pool(workers, digests)
     return pool.run(sorted(remote), is_same, fetch, extra, remove)
 
 
@@ -155,7 +156,6 @@ class _Pool:
     """Several transfers at the same time; each is alone in its failure."""
 
     workers: int
-    progress: Callable[[int], object] | None
     digests: DigestCache
 
     def run(
@@ -168,12 +168,9 @@ class _Pool:
     ) -> SyncReport:
         def work(key: str) -> int | Exception | None:
             try:
-                size = None if is_same(key) else transfer(key)
+                return None if is_same(key) else transfer(key)
             except Exception as error:
                 return error
-            if size is not None and self.progress is not None:
-                self.progress(size)
-            return size
 
         from concurrent.futures import ThreadPoolExecutor  # imports logging
 
@@ -194,11 +191,11 @@ class _Pool:
         return report
 
 
-def _send(path: Path, storage: Storage, key: str) -> int:
+def _send(path: Path, storage: Storage, key: str, progress: Callable[[int], object] | None) -> int:
     """Send a file as it is at one moment; one that does not hold still is reported."""
     for _ in range(UNSTEADY_ATTEMPTS):
         before = path.stat()
-        stat = storage.upload(path, key)
+        stat = storage.upload(path, key, progress=progress)
         if identity(path.stat()) == identity(before):
             if stat.size != before.st_size:
                 told = f"{stat.size} bytes arrived of {before.st_size}"
