@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -156,6 +157,48 @@ def test_an_error_that_nobody_asked_for_is_shown_at_exit() -> None:
 
     assert "the last save in the background failed" in done.stderr
     assert "OSError: No space left on device" in done.stderr
+
+
+FORK = """
+import os, threading
+import numpy as np, ckpt
+
+gate = threading.Event()
+
+class Gated(ckpt.Checkpoint):
+    @staticmethod
+    def SAVE_FN(file, vc, **options):
+        assert gate.wait(30)
+        ckpt.save_var_collection(file, vc, **options)
+
+def variables(value):
+    return ckpt.VarCollection({"w": np.full(1000, value)})
+
+checkpoint = Gated("logs", 3, verbose=False, background=True)
+checkpoint.save(variables(1.0), 1)
+child = os.fork()
+if child == 0:
+    gate.set()
+    checkpoint.save(variables(2.0), 2)
+    checkpoint.wait()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+gate.set()  # only now does the parent write
+checkpoint.wait()
+vc = variables(0.0)
+for step in (1, 2):
+    checkpoint.restore(vc, step)
+    assert set(vc["w"].value) == {step}, step
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_that_saves_changes_nothing_of_what_its_parent_is_writing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
 
 
 DROPPED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -22,11 +23,25 @@ MANY = 64 << 20
 THREADS = 3
 
 
+def anonymous(size: int) -> mmap.mmap:
+    """Memory of this process alone, in large pages if there are any: each is slow when first used.
+
+    Not shared with forks: a child that saves must not change what its parent is writing.
+    """
+    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
+        return mmap.mmap(-1, size)
+    made = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            made.madvise(mmap.MADV_HUGEPAGE)
+    return made
+
+
 class Snapshot:
     """Copies of arrays in one buffer, which is used again: pages that are there copy faster."""
 
     def __init__(self) -> None:
-        self._buffer = mmap.mmap(-1, mmap.PAGESIZE)
+        self._buffer = anonymous(mmap.PAGESIZE)
 
     def take(self, arrays: Mapping[str, Array]) -> Copies:
         """Copy arrays; the copies hold until the next call."""
@@ -34,7 +49,7 @@ class Snapshot:
         total = sum([value.nbytes for value in values])
         room = total + ALIGN * len(values)
         if not room <= len(self._buffer) <= 4 * room + mmap.PAGESIZE:
-            self._buffer = mmap.mmap(-1, room or 1)
+            self._buffer = anonymous(room or 1)
         copies = Copies(self._buffer, list(arrays), values)
         if total > PIECE * len(values):
             copies.copy_large(values, total)
