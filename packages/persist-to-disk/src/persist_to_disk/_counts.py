@@ -49,13 +49,12 @@ def add_counts(folder: Path, hits: int, misses: int) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         descriptor = os.open(folder / FILE, flags, PRIVATE_FILE)
+        try:
+            os.write(descriptor, _RECORD.pack(hits, misses))
+        finally:
+            os.close(descriptor)
     except OSError as error:
         log.debug("%s: not counted: %s", folder, error)
-        return
-    try:
-        os.write(descriptor, _RECORD.pack(hits, misses))
-    finally:
-        os.close(descriptor)
 
 
 def read_counts(folder: Path) -> Counts:

@@ -7,6 +7,7 @@ minute; an entry that is not listed was last used when it was written.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from struct import Struct
@@ -23,6 +24,8 @@ from persist_to_disk._values import sidecar_facts, sidecar_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+log = logging.getLogger("persist_to_disk")
 
 FILE = ".used"
 _RECORD = Struct("<16sQ")
@@ -61,12 +64,12 @@ class Limit:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             descriptor = os.open(store.folder / FILE, flags, PRIVATE_FILE)
-        except OSError:  # a cache that cannot be written to loses nothing either
-            return
-        try:
-            os.write(descriptor, _RECORD.pack(key, now))
-        finally:
-            os.close(descriptor)
+            try:
+                os.write(descriptor, _RECORD.pack(key, now))
+            finally:
+                os.close(descriptor)
+        except OSError as error:  # then it counts as used when it was written
+            log.debug("%s: use not noted: %s", store.folder, error)
 
     def grew(self, stores: list[Store], size_bytes: int) -> None:
         """Take note of a new entry, and remove old ones if there is too much.

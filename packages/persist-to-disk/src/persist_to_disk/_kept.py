@@ -5,6 +5,7 @@ Bytes are kept and not results: each hit makes a result of its own, which its ca
 
 from __future__ import annotations
 
+import os
 import threading
 
 LIMIT_BYTES = 64 << 20
@@ -33,4 +34,11 @@ class Kept:
                 self._bytes -= len(self._payloads.pop(oldest))
 
 
+    def renew_lock(self) -> None:
+        """Begin a forked process with a lock that no other thread of its parent holds."""
+        self._lock = threading.Lock()
+
+
 kept = Kept()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=kept.renew_lock)

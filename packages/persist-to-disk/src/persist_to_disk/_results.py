@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("persist_to_disk")
 
 MISSING: Final = object()
+WARN_EVERY_S = 60.0
 
 
 class Where(NamedTuple):
@@ -70,7 +72,7 @@ class Results:
         self.quick = KnownCalls()
         self._options = options
         self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
-        self._warned = False
+        self._silent_until_s = self._warn_again_s = 0.0
         self._counted = Counts(0, 0)
         count(self)
 
@@ -212,7 +214,7 @@ class Results:
         except Exception as error:  # pickling runs code of the result's class
             self.warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return
-        self._warned = False
+        self._silent_until_s = self._warn_again_s
         if where.quick is None:
             self.quick.clear()  # it may be one of these that was replaced
         elif not entry.flags:
@@ -227,10 +229,11 @@ class Results:
             used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
 
     def warn(self, problem: str) -> None:
-        """Warn, once until a result is stored again."""
+        """Warn, at most once a minute, and once only until a result is stored again."""
         log.info("%s %s", self.title, problem)
-        if not self._warned:
-            self._warned = True
+        now_s = time.monotonic()
+        if now_s >= self._silent_until_s:
+            self._silent_until_s, self._warn_again_s = math.inf, now_s + WARN_EVERY_S
             text = f"persist_to_disk: {self.title} {problem}; the call is computed as usual"
             warnings.warn(text, PersistWarning, stacklevel=_level_of_caller())
 
