@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from expcore._atomic import write_file
 from expcore._fsspec_errors import translated
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._open import without_credentials
@@ -63,6 +64,7 @@ class FsspecStorage(Storage):
         protocol = self._fs.protocol
         protocols = {protocol} if isinstance(protocol, str) else set(protocol)
         self._at_once = bool(protocols & PUTS_AT_ONCE)
+        self._is_local = "file" in protocols
 
     def __repr__(self) -> str:
         return f"FsspecStorage({self.url!r})"
@@ -120,7 +122,10 @@ class FsspecStorage(Storage):
             if not self._at_once:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             try:
-                self._fs.pipe_file(path, value, mode="create")
+                if self._is_local:  # where fsspec only looks before it writes
+                    write_file(path, value, overwrite=False)
+                else:
+                    self._fs.pipe_file(path, value, mode="create")
             except FileExistsError:
                 raise KeyExists(key, self.url) from None
         return self.stat(key)
