@@ -89,7 +89,7 @@ def listener(progress: Callable[[int], object] | None) -> Any:
     advance = progress
     from b2sdk.v3 import AbstractProgressListener
 
-    class Listener(AbstractProgressListener):
+    class Listener(AbstractProgressListener):  # type: ignore[misc,unused-ignore]
         place = 0
 
         def set_total_bytes(self, total_byte_count: int) -> None:
