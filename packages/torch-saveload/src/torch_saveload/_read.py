@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _BATCH_BYTES = 4 << 20
+_PIECE_BYTES = 4 << 20
+_POPULATE_READ = 22  # of Linux 5.14, not yet named by the mmap module
 
 
 class ModelFile:
@@ -88,18 +90,25 @@ class ModelFile:
             if self.index is not None:
                 self._parts.append((0, _mapped(file)))
 
-    def stored(self, record: TensorRecord) -> memoryview:
-        """Return the bytes of a tensor as they are in the file."""
+    def stored(self, record: TensorRecord, *, fetch: bool = False) -> memoryview:
+        """Return the bytes of a tensor as they are in the file.
+
+        Args:
+            record: What the index says of it.
+            fetch: Whether all of them will be read now.
+        """
         start, data = self._parts[0]
         if record.offset >= start + len(data):  # a later file of a set
             number = bisect_right(self._parts, record.offset, key=lambda part: part[0])
             start, data = self._parts[number - 1]
         at = record.offset - start
+        if fetch and record.size >= _PIECE_BYTES and isinstance(data, mmap.mmap):
+            _fetch(data, at, at + record.size)
         return memoryview(data)[at : at + record.size]
 
-    def raw(self, record: TensorRecord, name: str) -> Buffer:
-        """Return the bytes of a tensor in memory, decompressed."""
-        data = self.stored(record)
+    def raw(self, record: TensorRecord, name: str, *, fetch: bool = False) -> Buffer:
+        """Return the bytes of a tensor in memory, decompressed; see :meth:`stored`."""
+        data = self.stored(record, fetch=fetch)
         if record.blocks is None:
             return data
         try:
@@ -135,7 +144,7 @@ class ModelFile:
 
         def is_damaged(name: str, record: TensorRecord) -> bool:
             try:
-                return digest_bytes(self.raw(record, name)) != record.digest
+                return digest_bytes(self.raw(record, name, fetch=True)) != record.digest
             except CorruptError:
                 return True
 
@@ -162,6 +171,18 @@ def _mapped(file: BinaryIO) -> Buffer | mmap.mmap:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     file.seek(0)
     return bytearray(file.read())
+
+
+def _fetch(data: mmap.mmap, start: int, end: int) -> None:
+    """Have a part of a mapped file read and mapped, in pieces.
+
+    On a cold page cache that takes half of the time that it takes to fault page by page.
+    """
+    if sys.platform == "linux":
+        start -= start % mmap.PAGESIZE
+        with suppress(OSError):  # an older kernel
+            for at in range(start, end, _PIECE_BYTES):
+                data.madvise(_POPULATE_READ, at, min(_PIECE_BYTES, end - at))
 
 
 def _stored_names(data: Any) -> set[str]:
