@@ -21,7 +21,7 @@ ENTRY = np.dtype(
 MAGIC, FLAGS, METHOD, CRC, PACKED, SIZE, NAME, EXTRA, COMMENT, OFFSET = (
     f"f{i}" for i in (0, 3, 4, 7, 8, 9, 10, 11, 12, 16)
 )
-FEW, MANY = 16, 1 << 14
+FEW, MANY = 256, 1 << 14
 """Rows that are looked at together: at first, and at most."""
 
 
