@@ -75,13 +75,13 @@ def load_new(
         UntrustedError: Reading it takes pickle.
     """
     place = _one_device(map_location, device)
-    with local_copy(path) as file, gc_paused():
-        stored = read(file, verify=verify, trust=trust)
-    target = _class_for(cls, stored)
-    settings = _settings(target)
-    stored = migrated(target, settings, stored)
-    wanted = _selection(settings, strict, partial, include, rename, convert=True)
     with gc_paused():
+        with local_copy(path) as file:
+            stored = read(file, verify=verify, trust=trust)
+        target = _class_for(cls, stored)
+        settings = _settings(target)
+        stored = migrated(target, settings, stored)
+        wanted = _selection(settings, strict, partial, include, rename, convert=True)
         model, found = new_model(target, stored, wanted, dtype, place)
     _finish(model, settings, found, wanted)
     return model
