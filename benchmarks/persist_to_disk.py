@@ -33,7 +33,7 @@ sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(
 RESULTS = Path(__file__).parent / "results"
 OURS, QUICK, OLD = "persist_to_disk", "persist_to_disk, 1 ms", "0.0.7"
 PEERS = ("joblib", "diskcache", "cachier", OLD)
-PROCESSES, KEYS, CALLS = 8, 500, 10_000
+PROCESSES, KEYS, CALLS = 8, 500, 20_000
 MANY = 100_000
 
 
@@ -111,29 +111,42 @@ def together(decorate: Any, misses: float) -> float:
     function = decorate(small)
     for x in range(KEYS):
         function(x)
-    reader, writer = os.pipe()
+    begin, let_begin = os.pipe()
+    noted, note = os.pipe()
     pids = []
     for number in range(PROCESSES):
         pid = os.fork()
         if pid == 0:
-            os.close(writer)
+            os.close(let_begin)
             source, new = random.Random(number), KEYS + number * CALLS
             calls = [
                 new + i if source.random() < misses else source.randrange(KEYS)
                 for i in range(CALLS)
             ]
-            os.read(reader, 1)
+            os.write(note, b"r")
+            os.read(begin, 1)
             for x in calls:
                 function(x)
+            os.write(note, b"d")
             os._exit(0)
         pids.append(pid)
-    os.close(reader)
+    os.close(note)
+    wait_for(noted, b"r")
     start = time.perf_counter()
-    os.close(writer)
+    os.close(let_begin)
+    wait_for(noted, b"d")
+    taken = time.perf_counter() - start
     failed = [pid for pid in pids if os.waitpid(pid, 0)[1]]
     if failed:
         raise ChildProcessError(f"{len(failed)} of {PROCESSES} processes failed")
-    return (time.perf_counter() - start) / (PROCESSES * CALLS)
+    return taken / (PROCESSES * CALLS)
+
+
+def wait_for(noted: int, mark: bytes) -> None:
+    """Wait until each process has noted that it is ready, or done."""
+    for _ in range(PROCESSES):
+        if os.read(noted, 1) != mark:
+            raise ChildProcessError("a process failed")
 
 
 def together_2(decorate: Any) -> float:

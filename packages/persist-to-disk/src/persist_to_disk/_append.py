@@ -17,7 +17,7 @@ import errno
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from persist_to_disk import _frames as frames
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000, 0)
-"""The resolutions that file systems have, the finest first; a last look follows."""
+STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000)
+"""The resolutions that file systems have, the finest first."""
+
+_CAN_SET_TIME = os.utime in os.supports_fd
 
 log = logging.getLogger("persist_to_disk")
 
@@ -59,9 +61,18 @@ def open_to_append(path: Path, *, is_known: bool, trust: bool) -> int:
     return descriptor
 
 
-def prepare(
-    descriptor: int, path: Path, view: View | None, *, trust: bool
-) -> tuple[int, int, int]:
+class Place(NamedTuple):
+    """Where the next frame of a file goes."""
+
+    inode: int
+    salt: int
+    end: int
+    """The length of the file, all of it whole frames."""
+    changed_ns: int
+    """The file's time."""
+
+
+def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> Place:
     """Make a file ready for the next frame.
 
     Args:
@@ -69,9 +80,6 @@ def prepare(
         path: Named in errors.
         view: What is known of it; what others have appended is added.
         trust: Write to it even if others may too.
-
-    Returns:
-        The file's salt, where the next frame goes, and the time of the file in nanoseconds.
 
     Raises:
         UnsafePathError: Others may write to the file.
@@ -81,7 +89,7 @@ def prepare(
     if not trust:
         check_owner(path, status)
     if view is not None and _is_up_to_date(view, descriptor, status):
-        return view.salt, view.end, status.st_mtime_ns
+        return Place(status.st_ino, view.salt, view.end, status.st_mtime_ns)
     start = read_at(descriptor, frames.HEADER_BYTES, 0)
     header = frames.decode_header(start)
     if header is None:
@@ -94,7 +102,7 @@ def prepare(
         header = frames.decode_header(data)
         assert header is not None  # noqa: S101 -- just made
         # The file system's clock may stand still from one file to another that takes its number.
-        return header[1], len(data), time.time_ns()
+        return Place(status.st_ino, header[1], len(data), time.time_ns())
     version, salt = header
     if version != frames.VERSION:
         raise OSError(errno.EINVAL, f"written by a newer version ({version})", str(path))
@@ -102,27 +110,27 @@ def prepare(
     if end != status.st_size:
         log.info("%s: cutting off %d bytes of a torn entry", path, status.st_size - end)
         os.ftruncate(descriptor, end)
-    return salt, end, status.st_mtime_ns
+    return Place(status.st_ino, salt, end, status.st_mtime_ns)
 
 
-def set_time(descriptor: int, before_ns: int, *, is_new: bool) -> None:
-    """Say by a file's time whether an entry was added or replaced.
+def set_time(descriptor: int, before_ns: int, *, is_new: bool) -> int:
+    """Say by a file's time whether an entry was added or replaced; return that time.
 
     Args:
         descriptor: Of the file, in which the entry is written.
         before_ns: The time of the file before that.
         is_new: The key had no entry.
     """
-    if os.utime not in os.supports_fd:
-        return
-    if is_new:
+    if is_new and _CAN_SET_TIME:
         os.utime(descriptor, ns=(before_ns, before_ns))
-        return
-    for step_ns in STEPS_NS:
-        changed_ns = os.fstat(descriptor).st_mtime_ns
+        return before_ns
+    changed_ns = os.fstat(descriptor).st_mtime_ns
+    for step_ns in STEPS_NS if _CAN_SET_TIME else ():
         if changed_ns > before_ns:
-            return
+            break
         os.utime(descriptor, ns=(before_ns + step_ns, before_ns + step_ns))
+        changed_ns = os.fstat(descriptor).st_mtime_ns
+    return changed_ns
 
 
 def write_at(descriptor: int, data: bytes, offset: int) -> None:

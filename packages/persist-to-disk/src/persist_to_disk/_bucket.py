@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk import _frames as frames
-from persist_to_disk._append import open_to_append, prepare, set_time, write_at
+from persist_to_disk._append import Place, open_to_append, prepare, set_time, write_at
 from persist_to_disk._kept import kept
 from persist_to_disk._values import decode
 from persist_to_disk._view import (
@@ -59,6 +59,11 @@ class Bucket:
     def frame(self, key: bytes) -> frames.Frame | None:
         """Return where an entry was when this process last looked."""
         return None if self._view is None else self._view.frame(key)
+
+    def lacked(self, key: bytes) -> bool:
+        """Say whether there was no entry when this process last looked."""
+        view = self._view
+        return view is not None and view.knows(key) and view.frame(key) is None
 
     def load(self, entry: Entry) -> Any:
         """Return the result that an entry holds; see :func:`decode`."""
@@ -142,14 +147,17 @@ class Bucket:
                 self.path, is_known=self._view is not None, trust=self.trust
             )
             try:
-                salt, end, changed_ns = prepare(
-                    descriptor, self.path, self._view, trust=self.trust
+                place = prepare(descriptor, self.path, self._view, trust=self.trust)
+                frame, data = frames.make_frame(
+                    place.end, key, payload, flags, written_ns, place.salt
                 )
-                data = frames.encode_frame(key, payload, flags, written_ns, salt)
-                write_at(descriptor, data, end)
-                if not self.trust:
-                    set_time(descriptor, changed_ns, is_new=self._is_new(key, end))
-                frame = self._note_append(os.fstat(descriptor), salt, end, data)
+                write_at(descriptor, data, place.end)
+                if self.trust:
+                    changed_ns = os.fstat(descriptor).st_mtime_ns
+                else:
+                    is_new = self._is_new(key, place.end)
+                    changed_ns = set_time(descriptor, place.changed_ns, is_new=is_new)
+                self._note_append(place, frame, changed_ns)
             finally:
                 os.close(descriptor)
         finally:
@@ -198,21 +206,16 @@ class Bucket:
             return False
         return view.knows(key) and view.latest.get(key) is None
 
-    def _note_append(
-        self, status: os.stat_result, salt: int, end: int, data: bytes
-    ) -> frames.Frame:
+    def _note_append(self, place: Place, frame: frames.Frame, changed_ns: int) -> None:
         """Take note of an own entry, unless others' entries before it are unknown."""
-        frame = frames.decode_head(data, 0, salt, end)
-        assert frame is not None  # noqa: S101 -- just made
         with updating():
             view = self._view
-            if end == frames.HEADER_BYTES:
-                view = View(signature_of(status), salt, end)
+            if place.end == frames.HEADER_BYTES:
+                view = self._view = View((place.inode, 0, 0), place.salt, place.end)
                 view.is_complete = True
-            place = status.st_ino, salt, end
-            if view is None or (view.signature[0], view.salt, view.end) != place:
-                return frame
-            view.latest[frame.key] = frame
-            view.end, view.signature = frame.end, signature_of(status)
-            self._view = view
-        return frame
+            if view is None:
+                return
+            if (view.signature[0], view.salt, view.end) == (place.inode, place.salt, place.end):
+                view.latest[frame.key] = frame
+                view.end = frame.end
+                view.signature = (place.inode, frame.end, changed_ns)

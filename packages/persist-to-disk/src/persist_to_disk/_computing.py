@@ -30,8 +30,8 @@ def is_computing(bucket: Bucket, key: bytes) -> bool:
 
 
 @contextmanager
-def computing(bucket: Bucket, key: bytes, lock: Lock) -> Generator[bool]:
-    """Hold the lock of a key; yield False if there can be no lock.
+def computing(bucket: Bucket, key: bytes, lock: Lock) -> Generator[None]:
+    """Hold the lock of a key, if there can be one.
 
     Args:
         bucket: Where the entry will be.
@@ -45,7 +45,7 @@ def computing(bucket: Bucket, key: bytes, lock: Lock) -> Generator[bool]:
         held = _goes_without(bucket, error)
     token = _around.set(_around.get() | {(bucket.name, key)})
     try:
-        yield held
+        yield
     finally:
         _around.reset(token)
         if held:
@@ -53,7 +53,7 @@ def computing(bucket: Bucket, key: bytes, lock: Lock) -> Generator[bool]:
 
 
 @asynccontextmanager
-async def computing_async(bucket: Bucket, key: bytes, lock: Lock) -> AsyncGenerator[bool]:
+async def computing_async(bucket: Bucket, key: bytes, lock: Lock) -> AsyncGenerator[None]:
     """Do the same without blocking the event loop."""
     import asyncio
 
@@ -67,7 +67,7 @@ async def computing_async(bucket: Bucket, key: bytes, lock: Lock) -> AsyncGenera
         held = _goes_without(bucket, error)
     token = _around.set(_around.get() | {(bucket.name, key)})
     try:
-        yield held
+        yield
     finally:
         _around.reset(token)
         if held:

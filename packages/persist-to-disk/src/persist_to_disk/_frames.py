@@ -109,12 +109,21 @@ def decode_header(data: bytes) -> tuple[int, int] | None:
 
 def encode_frame(key: bytes, payload: bytes, flags: int, written_ns: int, salt: int) -> bytes:
     """Return the bytes of one entry."""
+    return make_frame(0, key, payload, flags, written_ns, salt)[1]
+
+
+def make_frame(  # noqa: PLR0917 -- the fields of a frame
+    offset: int, key: bytes, payload: bytes, flags: int, written_ns: int, salt: int
+) -> tuple[Frame, bytes]:
+    """Return an entry that will lie at an offset, and its bytes."""
+    length = len(payload)
     checksum = xxh3_64_intdigest(payload, salt)
-    head = _HEAD.pack(FRAME_MAGIC, flags, key, len(payload), written_ns, checksum, 0)[:48]
-    size = frame_bytes(len(payload))
-    zeros = bytes(size - HEAD_BYTES - len(payload) - 8)
+    head = _HEAD.pack(FRAME_MAGIC, flags, key, length, written_ns, checksum, 0)[:48]
+    size = frame_bytes(length)
+    zeros = bytes(size - HEAD_BYTES - length - 8)
     check = _LENGTH.pack(xxh3_64_intdigest(head, salt))
-    return b"".join((head, check, payload, zeros, _LENGTH.pack(size)))
+    data = b"".join((head, check, payload, zeros, _LENGTH.pack(size)))
+    return Frame(offset, flags, key, length, written_ns, checksum), data
 
 
 def decode_head(data: bytes, at: int, salt: int, offset: int | None = None) -> Frame | None:
@@ -166,10 +175,12 @@ def whole_frames(data: bytes, salt: int, base: int) -> Iterator[Frame]:
         salt: From the header.
         base: Where in the file ``data`` begins: at a frame, or the end of the header.
     """
-    at = 0
-    while (frame := decode_head(data, at, salt, base + at)) and frame.end <= base + len(data):
+    at, size = 0, len(data)
+    while (frame := decode_head(data, at, salt, base + at)) is not None:
+        at += frame_bytes(frame.length)
+        if at > size:
+            return
         yield frame
-        at = frame.end - base
 
 
 def find_last(data: bytes, key: bytes, salt: int) -> Frame | None:
@@ -205,7 +216,7 @@ def last_length(tail: bytes) -> int:
 
 def frame_bytes(payload_bytes: int) -> int:
     """Return how many bytes of the file a payload takes."""
-    return HEAD_BYTES + -(-payload_bytes // 8) * 8 + 8
+    return HEAD_BYTES + (payload_bytes + 7 & ~7) + 8
 
 
 def _next_magic(data: bytes, start: int) -> int:

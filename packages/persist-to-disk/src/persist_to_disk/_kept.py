@@ -33,7 +33,6 @@ class Kept:
                 oldest = next(iter(self._payloads))
                 self._bytes -= len(self._payloads.pop(oldest))
 
-
     def renew_lock(self) -> None:
         """Begin a forked process with a lock that no other thread of its parent holds."""
         self._lock = threading.Lock()

@@ -74,9 +74,9 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        with computing(where.bucket, where.key, where.store.computing(where.key)) as held:
+        with computing(where.bucket, where.key, where.store.computing(where.key)):
             if switch is not Switch.RECACHE:
-                found = self.results.load(where) if held else MISSING
+                found = self.results.load(where)
                 if found is MISSING:
                     found = self.results.fetch(where)
                 if found is not MISSING:
@@ -97,11 +97,9 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        async with computing_async(
-            where.bucket, where.key, where.store.computing(where.key)
-        ) as held:
+        async with computing_async(where.bucket, where.key, where.store.computing(where.key)):
             if switch is not Switch.RECACHE:
-                found = self.results.load(where) if held else MISSING
+                found = self.results.load(where)
                 if found is MISSING and where.remote is not None:
                     import asyncio
 
@@ -180,7 +178,10 @@ class Memo:
             return self.results.has(where)
         if switch is Switch.RECACHE:
             return MISSING
-        found = self.results.load(where)
+        # What was not there when this process last looked is most often not there yet: whoever
+        # is to compute looks again anyway, having the lock.
+        is_new = switch is Switch.CACHE and where.bucket.lacked(where.key)
+        found = MISSING if is_new else self.results.load(where)
         if found is MISSING:
             found = self.results.load_from_elsewhere(where)
         if found is MISSING and switch is Switch.READONLY:

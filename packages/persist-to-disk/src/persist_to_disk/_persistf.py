@@ -192,11 +192,14 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
             try:
                 if not known.until_ns or clock_ns() >= known.until_ns:
                     status = stat(known.name, dir_fd=known.folder)
-                    if not (
-                        status.st_mtime_ns == known.changed_ns
-                        and status.st_size >= known.size
-                        and status.st_ino == known.inode
-                    ) and not known.holds():
+                    if (
+                        not (
+                            status.st_mtime_ns == known.changed_ns
+                            and status.st_size >= known.size
+                            and status.st_ino == known.inode
+                        )
+                        and not known.holds()
+                    ):
                         return memo.call(args, kwargs)
                     if known.interval_ns:
                         known.until_ns = clock_ns() + known.interval_ns
