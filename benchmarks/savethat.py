@@ -1,7 +1,7 @@
-"""How light savethat is: CPU time of commands and of an empty run, next to other trackers.
+"""How light savethat is: CPU time of commands and of an empty run beside other trackers; uploads.
 
     python benchmarks/savethat.py [--rounds 11] [--runs 10000] [--out benchmarks/results]
-        [--peer mlflow=/some/venv/bin/python] …
+        [--megabytes 1000] [--files 1000] [--peer mlflow=/some/venv/bin/python] …
 
 Each contestant takes its turn in each round, in a fresh process, so that what slows one slows all.
 Times are user plus system CPU seconds of the process. mlflow, sacred and aim take part where they
@@ -24,8 +24,22 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from savethat_bench import uploads
+
 if sys.platform != "win32":
     import resource
+
+EMPTY_PYTHON_MS = 12
+GOALS_MS = {
+    "savethat --help": 60,
+    "savethat nodes": 60,
+    "savethat ls": 60,
+    "savethat run (empty node)": 220,
+    "savethat ls, many runs": 100,
+    "find_runs, many runs (in a process)": 100,
+}
+"""CPU milliseconds on a machine whose empty Python takes 12."""
+PUT_GOAL, FILES_GOAL_S = 1.15, 5.0
 
 NODES = """
 import dataclasses, savethat
@@ -148,11 +162,62 @@ def find_runs_ms(big: Path) -> float:
     return 1000 * float(done.stdout.split()[0])
 
 
+def cpu_table(times: dict[str, list[float]]) -> list[str]:
+    """CPU milliseconds of each case, beside the goals."""
+    base, run = times["empty Python"], times["savethat run (empty node)"]
+    speed = EMPTY_PYTHON_MS / statistics.median(base)
+    lines = [
+        f"CPU time in ms. Goals are for a machine whose empty Python takes {EMPTY_PYTHON_MS} ms; "
+        "*there* is the median as it would be on that machine.",
+        "",
+        "| case | median | least | times our empty run | there | goal |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    for name, found in times.items():
+        middle = statistics.median(found)
+        ours = statistics.median(a / b for a, b in zip(found, run, strict=True))
+        goal = GOALS_MS.get(name)
+        told = "" if goal is None else f"{goal}: {held(middle * speed, goal)}"
+        lines.append(
+            f"| {name} | {middle:.0f} | {min(found):.0f} | {ours:.2f} "
+            f"| {middle * speed:.0f} | {told} |"
+        )
+    return lines
+
+
+def held(found: float, goal: float) -> str:
+    return "held" if found <= goal else "missed"
+
+
+def upload_table(megabytes: int, files: int) -> list[str]:
+    """Wall-clock seconds of uploads, beside the goals."""
+    place = uploads.MEMORY if uploads.MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=place) as scratch:
+        ours, raw = uploads.large_file(Path(scratch), 5, megabytes * 1_000_000)
+        small = uploads.small_files(Path(scratch), 3, files)
+    ratio = statistics.median(a / b for a, b in zip(ours, raw, strict=True))
+    return [
+        "Uploads to a B2 service on the loopback interface, in seconds of the wall clock. A raw "
+        "PUT is one request without any digest on the client's side; the ratio is the median of "
+        "pairs.",
+        "",
+        "| upload | median | least | goal |",
+        "|---|--:|--:|---|",
+        f"| {megabytes} MB, raw PUT | {statistics.median(raw):.2f} | {min(raw):.2f} | |",
+        f"| {megabytes} MB, savethat | {statistics.median(ours):.2f} | {min(ours):.2f} "
+        f"| {PUT_GOAL} times the raw PUT: {ratio:.2f}, {held(ratio, PUT_GOAL)} |",
+        f"| {files} files of 4 kB at 100 ms | {statistics.median(small):.2f} | {min(small):.2f} "
+        f"| {FILES_GOAL_S:.0f} s: {held(statistics.median(small), FILES_GOAL_S)} |",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--megabytes", type=int, default=1000, help="of the large file")
+    parser.add_argument("--files", type=int, default=1000, help="of the many small ones")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     options = parser.parse_args()
     peers = dict(peer.split("=", 1) for peer in options.peer)
@@ -170,19 +235,15 @@ def main() -> None:
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 times[name].append(cpu_ms(*cases[name]))
             times["find_runs, many runs (in a process)"].append(find_runs_ms(big))
-    base, run = times["empty Python"], times["savethat run (empty node)"]
     lines = [
-        f"CPU time in ms, {options.rounds} rounds, {options.runs} runs where there are many; "
-        f"Python {platform.python_version()}, {os.cpu_count()} cores",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.1f} at the end; {options.rounds} rounds, {options.runs} runs where "
+        "there are many.",
         "",
-        "| case | median | least | times an empty Python | times our empty run |",
-        "|---|--:|--:|--:|--:|",
+        *cpu_table(times),
+        "",
+        *upload_table(options.megabytes, options.files),
     ]
-    for name, found in times.items():
-        middle = statistics.median(found)
-        ratio = statistics.median(a / b for a, b in zip(found, base, strict=True))
-        ours = statistics.median(a / b for a, b in zip(found, run, strict=True))
-        lines.append(f"| {name} | {middle:.0f} | {min(found):.0f} | {ratio:.1f} | {ours:.2f} |")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "savethat.md").write_text("# savethat\n\n" + "\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))

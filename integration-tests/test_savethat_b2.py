@@ -362,6 +362,26 @@ def test_without_network_the_run_goes_on_and_is_finished_by_the_next(
     assert gone("sync") == "Nothing is pending.\n"
 
 
+@pytest.mark.parametrize("what", ["drop", "status"])
+def test_a_network_that_goes_down_meanwhile_costs_no_run(
+    server: Any, here: Machine, there: Machine, what: str
+) -> None:
+    with here.start("run", "Fit", "--word", "good", "--files", "3", "--seconds", "1") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        server.fail("any", what=what, times=100_000)
+        _, shown = process.communicate(timeout=100)
+
+    assert process.returncode == 0, shown
+    assert "but not uploaded" in shown
+    (mine,) = here.storage.find_runs(remote=False)
+    assert mine["run_state"] == "completed"
+    server.faults.clear()
+    assert here("sync") == f"{mine['run_key']}\n"
+    assert there.runs() == here.storage.find_runs(remote=False)
+    assert there.storage.load_results(mine["run_key"]) == "good"
+
+
 def test_a_checkpoint_is_there_before_the_machine_dies(
     server: Any, here: Machine, there: Machine, tmp_path: Path
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ from savethat._args import make_args, write_args
 from savethat._parser import parse_argv
 from savethat._plain import to_data
 from savethat._values import from_data, parse_word
+
+UserId = NewType("UserId", int)
 
 
 class Color(enum.Enum):
@@ -60,6 +63,11 @@ class Full:
     model: Model = Model(width=7)
     maybe: Model | None = None
     shapes: list[Optimizer] = field(default_factory=list)
+    names: Sequence[str] = ("one",)
+    user: UserId = UserId(1)
+    users: list[UserId] = field(default_factory=list)
+    day: datetime.date = datetime.date(2026, 11, 21)
+    raw: bytes = b""
 
 
 def parse(*words: str) -> Any:
@@ -99,6 +107,11 @@ def parse(*words: str) -> Any:
         ),
         (["--maybe.lr", "0.5"], "maybe", Model(lr=0.5)),
         (["--shapes", '{"name": "sgd"}'], "shapes", [Optimizer("sgd")]),
+        (["--names", "a", "b"], "names", ("a", "b")),
+        (["--user", "5"], "user", 5),
+        (["--users", "5", "6"], "users", [5, 6]),
+        (["--day", "2026-11-22"], "day", datetime.date(2026, 11, 22)),
+        (["--raw", "ü"], "raw", "ü".encode()),
     ],
 )
 def test_words_become_values(words: list[str], name: str, value: object) -> None:
@@ -200,6 +213,7 @@ def test_args_json_gives_the_same_arguments_back(tmp_path: Path) -> None:
     args = parse(
         *["--tags", "x", "--ids", "3", "1", "--color", "BLUE", "--weights", "a=1"],
         *["--maybe.width", "9", "--shapes", '{"name": "sgd"}', "--limit", "4"],
+        *["--names", "a", "b", "--users", "5", "--day", "2026-11-22", "--raw", "ü"],
     )
     write_args(args, tmp_path / "args.json")
 

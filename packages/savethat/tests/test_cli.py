@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -54,6 +56,23 @@ def test_a_failing_node_shows_its_traceback_and_status_1(project: Project) -> No
 
     assert failed.stderr.count("ValueError: asked to fail") == 2  # one line of log, one traceback
     assert "Traceback" in failed.stderr
+
+
+def test_who_reads_only_the_first_lines_is_let(project: Project) -> None:
+    for number in range(3000):  # more than a pipe holds
+        run = project.folder / "data_storage" / f"FitOLS_2026-11-21T08-00-17_{number:06d}"
+        run.mkdir(parents=True)
+    command = [sys.executable, "-m", "my_project", "ls"]
+    with subprocess.Popen(
+        command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+    assert process.returncode == 0
 
 
 def test_debug_shows_more(project: Project) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import savethat
 from savethat import _index
-from savethat._find import Found
+from savethat._found import Found
 
 RUNS = 70
 

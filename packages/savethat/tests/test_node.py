@@ -87,6 +87,25 @@ def test_results_that_cannot_be_pickled_fail_the_run_clearly(run: Callable[..., 
     assert node.storage.find_runs(only_failed=True)[0]["run_key"] == node.key
 
 
+def test_an_error_that_cannot_be_shown_is_still_the_one_that_is_raised(
+    run: Callable[..., Echo],
+) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fail(_: Echo) -> None:
+        raise Silent
+
+    node = run(fail)
+    with pytest.raises(Silent):
+        node.run()
+
+    state = read_state(node.output_dir)
+    assert state is not None
+    assert (state.state, state.error) == ("failed", "Silent")
+
+
 def test_interruption_is_not_failure(run: Callable[..., Echo]) -> None:
     def interrupt(_: Echo) -> None:
         raise KeyboardInterrupt

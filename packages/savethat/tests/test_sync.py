@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,30 @@ def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, 
 
 
 Offline = Callable[[savethat.Storage, str, str], str]
+
+
+def test_what_is_still_being_uploaded_has_not_failed_and_is_not_removed(
+    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from savethat import _remote, _sync
+
+    upload = _remote.upload_folder
+    seen: list[str] = []
+
+    def look(*given: Any, **more: Any) -> None:
+        if given[0].name == "final" and more:
+            seen.extend(found["run_state"] for found in elsewhere.find_runs())
+            with pytest.raises(savethat.RunStillRunning):
+                elsewhere.remove("final", remote=True)
+        upload(*given, **more)
+
+    monkeypatch.setattr(_sync, "upload_folder", look)
+
+    run(Word, synced, "a", "final")
+
+    assert set(seen) == {"running"}
+    assert [found["run_state"] for found in elsewhere.find_runs()] == ["completed"]
+    elsewhere.remove("final", remote=True)
 
 
 def test_a_broken_run_holds_up_no_other(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ from savethat._options import COMMANDS
 from savethat.errors import SavethatError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from savethat._files import PathLike
     from savethat._node import Node
@@ -102,9 +103,20 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
         return None if how is None else how.run("DEBUG" if given.debug else "INFO")
     options = parser.parse_args(words[1:])
     with _Refusals(project):
-        for line in getattr(project, name)(options):
-            print(line, flush=name in ("reproduce", "rm", "sync"))
+        _print(getattr(project, name)(options), at_once=name in ("reproduce", "rm", "sync"))
     return None
+
+
+def _print(lines: Iterable[str], *, at_once: bool) -> None:
+    try:
+        if at_once:
+            for line in lines:
+                print(line, flush=True)
+        else:  # print() takes a while for thousands of lines
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+            sys.stdout.flush()
+    except BrokenPipeError:  # of `ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Refusals:

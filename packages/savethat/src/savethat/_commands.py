@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from savethat._files import PathLike
-    from savethat._find import Found
+    from savethat._found import Found
 
 
 class Project:

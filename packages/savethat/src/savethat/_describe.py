@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from savethat._find import by_key, fetch
+from savethat._find import by_key, no_collection
+from savethat._found import fetch
 from savethat._index import read_indexed
 from savethat._key import date_of_time
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from savethat._find import Wanted
     from savethat._storage import Storage
@@ -22,7 +21,7 @@ def describe(
     storage: Storage, wanted: Wanted, *, remote: bool, absolute: bool
 ) -> list[dict[str, Any]]:
     """What ``find_runs`` gives for the wanted runs."""
-    with _no_collection():
+    with no_collection():
         return list(_described(storage, wanted, remote=remote, absolute=absolute))
 
 
@@ -31,7 +30,7 @@ def _described(
 ) -> Iterator[dict[str, Any]]:
     found = by_key(storage, wanted, remote=remote)
     fetch(found, args=True)
-    root = f"{storage.storage_path}{os.sep}" if absolute else ""
+    root = storage.root if absolute else ""
     for run, (state, files, args) in zip(found, read_indexed(found), strict=True):
         if wanted.has_state(state):
             run_key = root + run.key
@@ -44,18 +43,3 @@ def _described(
                 "run_files": [prefix + file for file in files],
             }
             yield own | args | own if args.keys() & own else own | args
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """Ten thousand runs are as many objects as make Python look for garbage, again and again.
-
-    There is none among them, and looking takes as long as describing them.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

@@ -45,6 +45,11 @@ class Files:
         return self.config.local_path
 
     @cached_property
+    def root(self) -> str:
+        """The local folder as text, with a slash at its end, for what is done in thousands."""
+        return f"{self.storage_path}{os.sep}"
+
+    @cached_property
     def remote(self) -> expcore.Storage | None:
         """The remote storage, opened at the first use; None where there is none."""
         from savethat._remote import open_remote
@@ -214,7 +219,7 @@ class Files:
 
         Raises:
             ValueError: The key is the storage itself, or only the remote copy is to go.
-            RunStillRunning: The run is going on.
+            RunStillRunning: The run is going on, or another machine still uploads it.
         """
         name = self.key_of(key)
         if not name:
@@ -225,7 +230,8 @@ class Files:
         from savethat._removal import remove_local, remove_remote
 
         state = read_any_state(self, name, remote=remote)
-        if state is not None and state.goes_on:
+        arrives = state is not None and not (self / key).is_dir() and state.is_arriving
+        if state is not None and (state.goes_on or arrives):
             job = state.job if state.state != "running" else ""
             raise RunStillRunning(name, state.host, state.pid, job)
         if remote and self.remote is not None:

@@ -7,26 +7,25 @@ folder: only what is asked for is looked at.
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from savethat._found import ARGS, Found, fetch
 from savethat._key import TIME, is_selected, parts_of
 from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
-from savethat.errors import NotSyncedWarning, SavethatWarning
+from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
 
     from savethat._files import Files
     from savethat._state import RunState
     from savethat._storage import Storage
-
-ARGS = "args.json"
-READERS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,107 +65,22 @@ class Wanted:
         return not self.only_failed or state not in ("completed", *GOING_ON)
 
 
-class Found:
-    """A run that was found: here, or (with its ``names``) only remotely."""
-
-    def __init__(
-        self, storage: Storage, key: str, time: str, names: list[str] | None = None
-    ) -> None:
-        self.storage, self.key, self.time, self.local = storage, key, time, names is None
-        self._names = names
-        self._read: dict[str, bytes | None] = {}
-
-    @property
-    def files(self) -> list[str]:
-        """Its files, relative to its folder, with slashes, sorted."""
-        if self._names is None:
-            self._names = sorted(files_below(f"{self.storage.storage_path}{os.sep}{self.key}"))
-        return self._names
-
-    @property
-    def completed(self) -> bool:
-        """Whether its results are there, which are written whole or not at all."""
-        return self.has(RESULTS)
-
-    @property
-    def state(self) -> str:
-        """The run's state, seen from here: also *lost*."""
-        if self.completed:
-            return "completed"
-        data = self.read(STATE)
-        try:
-            state = "failed" if data is None else decode_state(data).now
-        except ValueError as error:
-            self._warn(STATE, error)
-            return "failed"
-        return "failed" if state == "completed" else state  # its results have been taken away
-
-    @property
-    def args(self) -> dict[str, Any]:
-        """What ``args.json`` holds."""
-        try:
-            content: Any = json.loads(self.read(ARGS) or b"{}")
-        except ValueError as error:
-            self._warn(ARGS, error)
-            content = {}
-        return content if isinstance(content, dict) else {}
-
-    def _warn(self, name: str, error: ValueError) -> None:
-        text = f"{self.key}/{name} cannot be read: {error}"
-        warnings.warn(text, SavethatWarning, stacklevel=4)
-
-    def has(self, name: str) -> bool:
-        """Whether it has a file of that name."""
-        if self._names is not None:
-            return name in self._names
-        return os.path.exists(f"{self.storage.storage_path}{os.sep}{self.key}{os.sep}{name}")  # noqa: PTH110 # ten thousand times
-
-    def read(self, name: str) -> bytes | None:
-        """One of its files; None if there is none."""
-        if not self.has(name):
-            return None
-        if self.local:
-            return (self.storage / self.key / name).read_bytes()
-        if name not in self._read:
-            self._read[name] = self._read_remotely(name)
-        return self._read[name]
-
-    def _read_remotely(self, name: str) -> bytes | None:
-        from expcore import KeyNotFound
-
-        try:
-            remote = self.storage.remote
-            return None if remote is None else remote.read(f"{self.key}/{name}")
-        except KeyNotFound:  # removed meanwhile
-            return None
-
-
-def fetch(found: Sequence[Found], *, args: bool) -> None:
-    """Read what is needed of the runs that are only remote: many at once, for each takes a while.
-
-    Args:
-        found: The runs.
-        args: Whether their arguments are needed, besides the state.
-    """
-    reads = [(run, STATE) for run in found if not (run.local or run.completed)]
-    reads += [(run, ARGS) for run in found if args and not run.local]
-    if not reads:
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(READERS, "savethat-find") as pool:
-        list(pool.map(lambda read: read[0].read(read[1]), reads))
-
-
 def _in_utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     """The wanted runs, oldest first."""
-    found = by_key(storage, wanted, remote=remote)
+    with no_collection():
+        found = by_key(storage, wanted, remote=remote)
     if wanted.only_completed:
-        return [run for run in found if run.completed]
+        # Runs that are here are asked for in place: there may be ten thousand.
+        root, results = storage.root, os.sep + RESULTS
+        return [
+            run
+            for run in found
+            if (os.access(root + run.key + results, os.F_OK) if run.local else run.completed)
+        ]
     if wanted.only_failed:
         fetch(found, args=False)
         return [run for run in found if wanted.has_state(run.state)]
@@ -189,7 +103,7 @@ def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
 
 
 def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) -> Iterator[Found]:
-    root = f"{storage.storage_path}{os.sep}"
+    root = storage.root
     try:
         keys = os.listdir(root)  # noqa: PTH208 # names only
     except FileNotFoundError:
@@ -202,16 +116,6 @@ def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) ->
         # What is a run by its name is not looked into.
         if is_wanted(key, name, time) and (unique or os.path.exists(root + key + args)):  # noqa: PTH110
             yield Found(storage, key, time)
-
-
-def files_below(folder: str, prefix: str = "") -> Iterator[str]:
-    """The files below a folder, with slashes; not what is being written."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from files_below(entry.path, f"{prefix}{entry.name}/")
-            elif not (entry.name[0] == "." and entry.name.endswith(".tmp")):
-                yield prefix + entry.name
 
 
 def _remote_runs(
@@ -244,3 +148,18 @@ def read_any_state(storage: Files, key: str, *, remote: bool) -> RunState | None
         except KeyNotFound:
             return None
     return state
+
+
+@contextmanager
+def no_collection() -> Generator[None]:
+    """Ten thousand runs are as many objects as make Python look for garbage, again and again.
+
+    There is none among them, and looking takes as long as describing them.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

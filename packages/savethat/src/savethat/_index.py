@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from savethat._find import Found
+    from savethat._found import Found
 
 INDEX = ".savethat/index.json"
 FORMAT = 2
@@ -44,7 +44,7 @@ def read_indexed(found: Sequence[Found]) -> Iterator[Facts]:
         yield from ((run.state, run.files, run.args) for run in found)
         return
     root = found[0].storage.storage_path
-    base = f"{root}{os.sep}"
+    base = found[0].storage.root
     known, new = _read(root / INDEX), 0
     for run in found:
         entry = known.get(run.key) if run.local else None

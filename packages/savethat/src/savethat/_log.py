@@ -131,7 +131,10 @@ def log_error(run: RunContext, error: BaseException, state: str) -> None:
 
 def describe_error(error: BaseException) -> str:
     """``ValueError: …``; the bare name of an error that says nothing."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:  # its __str__ is broken, and must not take its place
+        return type(error).__name__
 
 
 def log_to_stderr(level: str) -> None:

@@ -25,6 +25,8 @@ def to_data(value: Any) -> Any:
         return None
     if value is None or isinstance(value, str | bool | int | float):
         return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
     if isinstance(value, PurePath):
         return value.as_posix() if isinstance(value, Path) else str(value)
     if isinstance(value, collections.abc.Mapping):

@@ -61,7 +61,7 @@ def upload_folder(
         include: Whether a file takes part, by its path in the folder.
     """
     from expcore import InvalidKey, sync_up
-    from savethat._find import files_below
+    from savethat._found import files_below
 
     try:
         sync_up(folder, remote, prefix, include=include)

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from savethat._context import RunContext
-from savethat._find import ARGS, read_any_state
+from savethat._find import read_any_state
+from savethat._found import ARGS
 from savethat._reproducible import REPRODUCIBLE, installed_packages
 from savethat.errors import ArtifactsDiffer, Refused, RunNotFound
 

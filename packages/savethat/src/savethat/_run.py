@@ -20,7 +20,7 @@ from savethat._args import write_args
 from savethat._background import Background
 from savethat._claim import claim
 from savethat._context import RunContext, activate
-from savethat._find import ARGS
+from savethat._found import ARGS
 from savethat._inputs import write_inputs
 from savethat._log import describe_error, log_error, log_to
 from savethat._plugins import call_plugins

@@ -95,6 +95,11 @@ class RunState:
             return bool(self.job) and self._is_waiting(unknown=False)
         return self.now in GOING_ON
 
+    @property
+    def is_arriving(self) -> bool:
+        """Whether the rest of a remote run that is over is still being uploaded."""
+        return self.ended is not None and self.pending_sync and beats(self.heartbeat)
+
     def _is_waiting(self, *, unknown: bool) -> bool:
         from savethat._scheduler import is_waiting  # few runs are queued
 

@@ -160,9 +160,10 @@ def push_pending(storage: Files, *, limit_s: float = float("inf")) -> Iterator[s
 
     Raises:
         expcore.StorageUnavailable: The remote could not be reached, so no other is tried.
+        expcore.AccessDenied: The remote refused us, likewise.
         NotSynced: Some could not be uploaded.
     """
-    from expcore import StorageUnavailable
+    from expcore import AccessDenied, StorageUnavailable
 
     start = time.monotonic()
     failed: dict[str, str] = {}
@@ -171,7 +172,7 @@ def push_pending(storage: Files, *, limit_s: float = float("inf")) -> Iterator[s
             break
         try:
             yield push(storage, key)
-        except StorageUnavailable:
+        except (StorageUnavailable, AccessDenied):
             raise
         except Exception as error:  # a broken file, a name that no storage keeps, ...
             failed[key] = f"{type(error).__name__}: {error}"

@@ -22,7 +22,15 @@ MAPPINGS: dict[Any, type] = {dict: dict, collections.abc.Mapping: dict}
 def field_types(cls: type) -> dict[str, Any]:
     """The types of a dataclass's arguments, by name, in order."""
     hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+    found = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+    return {name: named(tp) for name, tp in found.items()}
+
+
+def named(tp: Any) -> Any:
+    """The type that a ``NewType`` or a ``type`` statement gives another name to."""
+    while (inner := getattr(tp, "__supertype__", getattr(tp, "__value__", None))) is not None:
+        tp = inner
+    return tp
 
 
 def field_of(cls: type, name: str) -> dataclasses.Field[Any]:

@@ -1,8 +1,8 @@
 """Values of argument types: from a word on the command line, and from JSON.
 
 Types: str, int, float, bool, None, ``Optional``, unions, ``Literal``, enums (by name or value),
-``list``, ``set``, ``frozenset``, ``tuple``, ``dict``, ``Path``, dataclasses, and every class whose
-constructor takes one string.
+``list``, ``set``, ``frozenset``, ``tuple``, ``dict``, ``Path``, dates and times (in ISO format),
+dataclasses, ``NewType``, and every class whose constructor takes one string.
 """
 
 from __future__ import annotations
@@ -41,9 +41,12 @@ def parse_word(tp: Any, word: str) -> Any:
     Raises:
         ValueError: The word stands for no such value.
     """
+    tp = _types.named(tp)
     origin = get_origin(tp)
     if tp in (str, Any) or isinstance(tp, TypeVar):
         return word
+    if tp is bytes:
+        return word.encode("utf-8", "surrogateescape")
     if tp is bool:
         if word.lower() not in TRUE + FALSE:
             raise ValueError(f"{word!r} is not true or false")
@@ -66,7 +69,9 @@ def parse_word(tp: Any, word: str) -> Any:
         return _secret(parse_word, get_args(tp), word)
     if not callable(tp):
         raise ValueError(f"{tp} cannot be given on the command line")  # noqa: TRY004
-    return tp(word)
+    # The constructor of a date or a time takes numbers.
+    make = getattr(tp, "fromisoformat", tp)
+    return make(word)
 
 
 def _secret(read: Callable[[Any, Any], Any], arms: tuple[Any, ...], data: Any) -> Secret[Any]:
@@ -88,7 +93,7 @@ def parse_words(tp: Any, words: list[str]) -> Any:
     Raises:
         ValueError: The words stand for no such value.
     """
-    inner = _types.optional(tp)
+    inner = _types.named(_types.optional(tp))
     origin, arms = get_origin(inner) or inner, get_args(inner)
     if origin in _types.MAPPINGS:
         return _parse_items(arms or (str, str), words)
@@ -138,6 +143,7 @@ def from_data(tp: Any, data: Any) -> Any:
     Raises:
         ValueError: The data are of another type; the message says where.
     """
+    tp = _types.named(tp)
     origin, arms = get_origin(tp) or tp, get_args(tp)
     if origin in (Union, types.UnionType):
         return _first_of_data(arms, data)
@@ -145,7 +151,7 @@ def from_data(tp: Any, data: Any) -> Any:
         found = [value for value in arms if type(value) is type(data) and value == data]
         return found[0] if found else _choose(str(data), {str(value): value for value in arms})
     if origin in _types.SEQUENCES:
-        return _sequence(_types.SEQUENCES[origin], arms, data)
+        return _sequence(origin, arms, data)
     if origin in _types.MAPPINGS:
         return _mapping(arms, data)
     if _types.is_nested(tp):
@@ -167,15 +173,15 @@ def _first_of_data(arms: tuple[Any, ...], data: Any) -> Any:
     raise ValueError("; ".join(problems))
 
 
-def _sequence(cls: type, arms: tuple[Any, ...], data: Any) -> Any:
+def _sequence(origin: Any, arms: tuple[Any, ...], data: Any) -> Any:
     if isinstance(data, str | bytes) or not isinstance(data, collections.abc.Iterable):
         raise ValueError(f"{data!r} is not a list")  # noqa: TRY004
     items = list(data)
-    if cls is tuple and arms and arms[-1] is not ...:
+    if origin is tuple and arms and arms[-1] is not ...:
         if len(items) != len(arms):
             raise ValueError(f"{data!r} has {len(items)} values, expected {len(arms)}")
         return tuple(from_data(arm, item) for arm, item in zip(arms, items, strict=True))
-    return cls(from_data(arms[0] if arms else Any, item) for item in items)
+    return _types.SEQUENCES[origin](from_data(arms[0] if arms else Any, item) for item in items)
 
 
 def _mapping(arms: tuple[Any, ...], data: Any) -> dict[Any, Any]:
