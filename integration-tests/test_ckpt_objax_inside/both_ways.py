@@ -179,6 +179,20 @@ def test_a_wrong_shape_is_the_same_kind_of_error_and_changes_nothing() -> None:
     assert other["a"].value.tolist() == [0, 0]  # objax leaves [1, 1] here
 
 
+def test_a_network_of_another_depth_is_the_same_kind_of_error() -> None:
+    """Some variables are missing then, and others have another shape."""
+
+    def network(*widths: int) -> objax.VarCollection:
+        sizes = zip((3, *widths), (*widths, 1), strict=True)
+        return objax.nn.Sequential([objax.nn.Linear(*size) for size in sizes]).vars()
+
+    ckpt.save_var_collection("v.npz", network(5))
+
+    for load in (ckpt.load_var_collection, objax.io.load_var_collection):
+        with pytest.raises(AssertionError, match="Linear"):
+            load("v.npz", network(5, 7))
+
+
 def test_a_list_is_the_same_kind_of_error() -> None:
     for kind in (ckpt.Checkpoint, objax.io.Checkpoint):
         with pytest.raises(AssertionError):

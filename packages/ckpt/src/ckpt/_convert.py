@@ -33,6 +33,8 @@ def to_array(name: str, value: Any) -> Array:
         from ckpt._tensors import tensor_to_array
 
         return tensor_to_array(name, value)
+    if _is_key(value):
+        value = sys.modules["jax"].random.key_data(value)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
@@ -65,11 +67,21 @@ def _like_jax(value: Any, array: Array) -> Any:
     jax: Any = sys.modules["jax"]
 
     made = jax.numpy.array(array)
+    if _is_key(value):
+        made = jax.random.wrap_key_data(made, impl=jax.random.key_impl(value))
     # One device, the default: as objax does. Otherwise where the old value was.
     sharding = getattr(value, "sharding", None)
     if sharding is None or sharding == made.sharding or len(sharding.device_set) != 1:
         return made
     return jax.device_put(made, sharding)
+
+
+def _is_key(value: Any) -> bool:
+    """Whether a value is a key of ``jax.random.key``, which is numbers with a type around them."""
+    if not _is_from("jax", "Array", value):
+        return False
+    dtypes = sys.modules["jax"].dtypes
+    return bool(dtypes.issubdtype(value.dtype, dtypes.prng_key))
 
 
 def _is_from(module: str, kind: str, value: Any) -> bool:
