@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60.0
 CONNECTIONS = 64
+BLOCK_BYTES = 256 << 10
 DIGEST_INFO = "expcore_digest"
 """The file info in which a file sent in parts has its digest."""
 
@@ -39,10 +40,20 @@ def connect(url: str, bucket: str, key: B2Key, realm: str) -> Any:
     once: Callable[..., Any] = http._translate_and_retry
     for scheme in ("http://", "https://"):
         kind: Any = type(http.session.get_adapter(scheme))
-        http.session.mount(scheme, kind(pool_maxsize=CONNECTIONS))
+        http.session.mount(scheme, _adapter(kind))
     http._translate_and_retry = lambda function, _tries, params=None: once(function, 1, params)
     api.authorize_account(key.key_id, key.key, realm=realm)
     return api.get_bucket_by_name(bucket)
+
+
+def _adapter(kind: Any) -> Any:
+    """Return a transport that has many connections and sends large pieces."""
+
+    class Adapter(kind):  # type: ignore[misc,unused-ignore]
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options, blocksize=BLOCK_BYTES)
+
+    return Adapter(pool_maxsize=CONNECTIONS)
 
 
 class Body(io.RawIOBase):

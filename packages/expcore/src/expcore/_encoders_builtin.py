@@ -121,9 +121,9 @@ def _sorted(value: set[Any] | frozenset[Any], walk: Walk) -> bytes:
     if all_str(value):
         # Strings sort several times faster than their encodings.
         items = sorted(value)
-        return (len(items) >= BULK_ITEMS and _bulk(items)) or b"".join(
-            [encode_str(item, walk) for item in items]
-        )
+        if len(items) >= BULK_ITEMS:
+            return _bulk_strings(items)
+        return b"".join([encode_str(item, walk) for item in items])
     parts: list[bytes] = []
     item = None
     try:
@@ -152,6 +152,10 @@ def _bulk(items: Sequence[Any]) -> bytes | None:
     if kind is int:
         text = " ".join(map(hex, items))
         return b"I%x:%x:%b" % (len(items), len(text), text.encode())
+    return _bulk_strings(items)
+
+
+def _bulk_strings(items: Sequence[str]) -> bytes:
     sizes = _little(array("Q", map(len, items)))
     data = "".join(items).encode("utf-8", "surrogatepass")
     return b"S%x:%b%x:%b" % (len(items), sizes, len(data), data)
