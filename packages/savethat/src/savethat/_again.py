@@ -77,7 +77,7 @@ def _compare(storage: Storage, old: str, new: str) -> dict[str, Any]:
     try:
         return {"then": digest(then), "now": digest(now), "differences": found}
     except UndigestableError:
-        same = "equal, though without a digest"
+        same = "by their pickles"  # there is no digest of them
         return {"then": same, "now": "" if found else same, "differences": found}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import reprlib
 from collections.abc import Mapping
 from itertools import islice
@@ -45,8 +46,8 @@ def _same(then: object, now: object) -> bool:
 
     try:
         return digest(then) == digest(now)
-    except UndigestableError:  # whatever it is, its equality is its own
-        return bool(then == now)
+    except UndigestableError:  # but it was in a pickle
+        return pickle.dumps(then) == pickle.dumps(now)
 
 
 def _same_class(then: object, now: object) -> bool:

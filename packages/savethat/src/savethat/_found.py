@@ -93,10 +93,11 @@ class Found:
 
     def _read_remotely(self, name: str) -> bytes | None:
         from expcore import KeyNotFound
+        from savethat._remote import impatient
 
         try:
             remote = self.storage.remote
-            return None if remote is None else remote.read(f"{self.key}/{name}")
+            return None if remote is None else impatient(remote).read(f"{self.key}/{name}")
         except KeyNotFound:  # removed meanwhile
             return None
 
