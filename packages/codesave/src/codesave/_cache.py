@@ -70,11 +70,11 @@ def unpack(zip_path: Path, digest: str, limits: Limits) -> Path:
         HostileZipError: It holds what no zip of code should.
         UnsafeCacheError: Others can write to the cache.
     """
-    import zipfile
-
     key = key_of(digest)
     known = cached(key)
     if known is None:
+        import zipfile
+
         try:
             with zipfile.ZipFile(zip_path) as archive:
                 check(archive, limits)

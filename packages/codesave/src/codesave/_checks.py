@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codesave._rules import as_one
+from codesave._names import as_one
 from codesave.errors import HostileZipError, NotAZipError
 
 if TYPE_CHECKING:

@@ -8,21 +8,20 @@ import of the folder would have read; a link that leads back to a folder above i
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codesave._ignore import Ignore, PatternIgnore, ignore_rules
-from codesave._rules import MANIFEST_NAME, Selection, is_never_code, is_secret, is_source
+from codesave._names import MANIFEST_NAME
+from codesave._rules import Selection, is_never_code, is_secret, is_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Chosen:
+class Chosen(NamedTuple):
     """A file or an empty-able folder that goes into the zip."""
 
     name: str
@@ -203,10 +202,11 @@ def _is_environment(path: Path) -> bool:
 
 def _unportable(name: str) -> str:
     """Why no loader would take a member of this name; "" where it would."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return "has a name that is not UTF-8"
-    if "\\" in name or re.match("[A-Za-z]:", name):
+    if not name.isascii():
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            return "has a name that is not UTF-8"
+    if "\\" in name or name[1:2] == ":":
         return "has a name that means another place on Windows"
     return ""

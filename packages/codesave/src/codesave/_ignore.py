@@ -41,10 +41,15 @@ class Ignore(Protocol):
 def ignore_rules(folder: Path) -> Ignore:
     """The rules for a folder: git's where git knows the folder, else its ignore files."""
     listed = run_git(folder, "ls-files", "-z", "-co", "--exclude-standard")
-    # A folder that is itself ignored is listed as empty: whoever saves it wants its contents.
-    if listed is None or run_git(folder, "check-ignore", "-q", ".") is not None:
+    if listed is None or _is_ignored(folder):
         return PatternIgnore((".gitignore", ".codesaveignore"))
     return GitIgnore(folder, [os.fsdecode(name) for name in listed.split(b"\0") if name])
+
+
+def _is_ignored(folder: Path) -> bool:
+    """Whether git ignores the whole folder, and lists nothing: who saves it wants its contents."""
+    is_top = (folder / ".git").exists()
+    return not is_top and run_git(folder, "check-ignore", "-q", ".") is not None
 
 
 class PatternIgnore:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from codesave._manifest import Manifest, read_manifest
-from codesave._rules import MANIFEST_NAME
+from codesave._names import MANIFEST_NAME
 from codesave.errors import NotAZipError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, TypedDict, cast
 
-from codesave._rules import MANIFEST_NAME
+from codesave._names import MANIFEST_NAME
 from codesave.errors import NotAZipError
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ def reading(place: str | os.PathLike[str]) -> Generator[Path]:
         FileNotFoundError: There is no such file.
         expcore.KeyNotFound: The storage has no such key.
     """
-    from expcore import open_storage
-
     found = _URL.fullmatch(place) if isinstance(place, str) else None
     if found is None:
         yield Path(place).expanduser()
         return
+    from expcore import open_storage
+
     with _scratch() as folder:
         open_storage(found[1]).download(found[2], folder / "codebase.zip")
         yield folder / "codebase.zip"
@@ -42,14 +42,14 @@ def reading(place: str | os.PathLike[str]) -> Generator[Path]:
 @contextmanager
 def writing(place: str | os.PathLike[str]) -> Generator[Path]:
     """A path to write the zip to; when the block ends well, the place holds it."""
-    from expcore import open_storage
-
     found = _URL.fullmatch(place) if isinstance(place, str) else None
     if found is None:
         path = Path(place).expanduser()
         path.parent.mkdir(parents=True, exist_ok=True)
         yield path
         return
+    from expcore import open_storage
+
     storage = open_storage(found[1])  # before the work: a scheme may be unknown
     with _scratch() as folder:
         yield folder / "codebase.zip"

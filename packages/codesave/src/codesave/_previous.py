@@ -8,25 +8,25 @@ had anyway.
 from __future__ import annotations
 
 import hashlib
-import struct
 import threading
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypedDict
 
 from codesave._manifest import read_manifest
-from codesave._rules import MANIFEST_NAME
+from codesave._names import MANIFEST_NAME
 from codesave._zipwriter import Packed
 from codesave.errors import CodesaveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
     from types import TracebackType
-    from typing import Self
+    from typing import BinaryIO, Self
 
 _CHUNK = 1 << 20
-_LOCAL_HEADER = 30
 
 
 class Packing(TypedDict):
@@ -38,30 +38,32 @@ class Packing(TypedDict):
     """Of all bytes before the manifest's local header."""
 
 
-def packing(file: BinaryIO, level: int, end: int) -> Packing:
-    """Describe what was written to a file up to ``end``."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while end > 0 and (chunk := file.read(min(end, _CHUNK))):
+def read_on(digest: hashlib._Hash, file: BinaryIO, size: int) -> str:
+    """Take the file's next bytes into a digest; what it names then is returned."""
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
         digest.update(chunk)
-        end -= len(chunk)
-    found = f"sha256:{digest.hexdigest()}"
-    return Packing(level=level, zlib=zlib.ZLIB_RUNTIME_VERSION, digest=found)
+        size -= len(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def packing(level: int, digest: str) -> Packing:
+    """Describe bytes that have this digest and were compressed just now."""
+    return Packing(level=level, zlib=zlib.ZLIB_RUNTIME_VERSION, digest=digest)
 
 
 class Previous:
     """The members of an older zip by the digests of their contents; empty if it is of no use."""
 
     def __init__(self, path: Path, level: int) -> None:
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Packed, int]] = {}
         # A zip that cannot be used is simply written anew.
         with suppress(OSError, CodesaveError, KeyError, TypeError, ValueError):
-            self._file = path.open("rb")
+            self._file = path.open("rb", buffering=0)
             self._members = self._read(self._file, level)
 
-    def _read(self, file: BinaryIO, level: int) -> dict[str, tuple[Packed, int]]:
+    def _read(self, file: FileIO, level: int) -> dict[str, tuple[Packed, int]]:
         import zipfile
 
         try:
@@ -72,13 +74,17 @@ class Previous:
         if manifest is None:
             return {}
         end = archive.getinfo(MANIFEST_NAME).header_offset
-        if packing(file, level, end) != manifest["packing"]:
+        file.seek(0)
+        if packing(level, read_on(hashlib.sha256(), file, end)) != manifest["packing"]:
             return {}
         members: dict[str, tuple[Packed, int]] = {}
-        for name, entry in manifest["files"].items():
-            info = archive.getinfo(name)
-            packed = Packed(info.compress_type, info.CRC, info.file_size, info.compress_size)
-            members[entry["digest"]] = packed, info.header_offset
+        # Ours lie end to end, the manifest last.
+        for info, following in pairwise(archive.infolist()):
+            entry = manifest["files"].get(info.filename)
+            if entry is not None:
+                packed = Packed(info.compress_type, info.CRC, info.file_size, info.compress_size)
+                start = following.header_offset - info.compress_size
+                members[entry["digest"]] = packed, start
         return members
 
     def find(self, digest: str) -> Packed | None:
@@ -92,10 +98,7 @@ class Previous:
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The packed bytes of contents that :meth:`find` found."""
-        packed, offset = self._members[digest]
-        header = self._at(offset, _LOCAL_HEADER)
-        name, extra = struct.unpack_from("<2H", header, 26)
-        start = offset + _LOCAL_HEADER + name + extra
+        packed, start = self._members[digest]
         for done in range(0, packed.packed_size, _CHUNK):
             yield self._at(start + done, min(_CHUNK, packed.packed_size - done))
 

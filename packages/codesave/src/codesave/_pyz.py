@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from codesave._launcher import file_launcher, module_launcher
 from codesave._manifest import encode_manifest, read_manifest
+from codesave._names import MANIFEST_NAME
 from codesave._pack import pack_bytes
-from codesave._rules import MANIFEST_NAME
-from codesave._zipwriter import ZipWriter
+from codesave._zipwriter import LEVEL, ZipWriter
 from codesave.errors import NotAZipError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import zipfile
 
 _MAIN = "__main__.py"
-_LEVEL = 6
 
 
 def make_runnable(
@@ -61,12 +60,12 @@ def make_runnable(
                 executable = bool(member.external_attr >> 16 & 0o100)
                 with archive.open(member) as source:
                     chunks = iter(partial(source.read, 1 << 20), b"")
-                    writer.add_stream(member.filename, chunks, _LEVEL, executable=executable)
-            entry = pack_bytes(writer, _MAIN, text, _LEVEL)
+                    writer.add_stream(member.filename, chunks, LEVEL, executable=executable)
+            entry = pack_bytes(writer, _MAIN, text, LEVEL)
             if manifest is not None:
                 manifest["files"][_MAIN] = entry
                 manifest["generated"] = [_MAIN]
-                pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), _LEVEL)
+                pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), LEVEL)
             writer.finish()
     return Path(output)
 

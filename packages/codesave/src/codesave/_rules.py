@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from fnmatch import fnmatch, translate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-MANIFEST_NAME = ".codesave.json"
-"""The one name in the zip that is ours; a file of the user's by that name is not saved."""
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -65,11 +61,6 @@ def parse_size(size: str | float | None) -> int | None:
     if found is None:
         raise ValueError(f"{size!r} is no size; expected bytes, or a text such as '100K' or '1M'")
     return int(float(found[1]) * _UNITS[found[2].lower()])
-
-
-def as_one(name: str) -> str:
-    """Equal for names that some file system takes for the same."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def is_source(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from dataclasses import replace
@@ -13,12 +14,13 @@ from codesave._environment import distributions, interpreter
 from codesave._git import git_state
 from codesave._launcher import LAUNCHER
 from codesave._manifest import FORMAT, Manifest, encode_manifest
+from codesave._names import MANIFEST_NAME, as_one
 from codesave._pack import pack, pack_bytes
 from codesave._places import is_url, writing
-from codesave._previous import Previous, packing
-from codesave._rules import MANIFEST_NAME, Selection, as_one, parse_size
+from codesave._previous import Previous, packing, read_on
+from codesave._rules import Selection, parse_size
 from codesave._snapshot import Snapshot
-from codesave._zipwriter import ZipWriter
+from codesave._zipwriter import LEVEL, ZipWriter
 from codesave.errors import NotAFolderError
 
 if TYPE_CHECKING:
@@ -30,20 +32,20 @@ _REPORTED = 10
 """How many of the things left out one log line names; the snapshot has them all."""
 
 
-def checkpoint(
+def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     main_folder: str | os.PathLike[str] | None,
     output_zipname: str | os.PathLike[str] = "codebase.zip",
-    *,
     extra_libraries: Iterable[str | os.PathLike[str]] = (),
     extra_pythonpath: Iterable[str | os.PathLike[str]] = (),
     extra_files: Iterable[str | os.PathLike[str]] = (),
     ignore: Sequence[Callable[[str, list[str]], Iterable[str]]] = (),
     ignore_patterns: Sequence[str] = (),
-    include: Sequence[str] = (),
     py_only: bool = False,
     ignore_larger_than: str | int | None = "10M",
-    level: int = 6,
     verbose: bool = True,
+    *,
+    include: Sequence[str] = (),
+    level: int = LEVEL,
 ) -> Snapshot:
     """Save the code in a folder as one zip file, from which it can be imported.
 
@@ -62,14 +64,14 @@ def checkpoint(
         extra_files: Files to put at the top of the zip, whatever they look like.
         ignore: Functions as :func:`shutil.copytree` takes them: (folder, names) to names left out.
         ignore_patterns: Globs on a name or a relative path that stays out, ``"*.ipynb"``.
-        include: Globs on a name or a relative path that goes in although it is ignored, large
-            or looks like a secret.
         py_only: Save ``.py`` files only.
         ignore_larger_than: Leave out files above this size, in bytes or as in ``"100K"``,
             ``"1M"``; source files go in whatever their size. None for no limit.
-        level: zlib's level, 1 (fast) to 9 (small).
         verbose: Log the summary (logger ``codesave``, level info) and what was left out
             (level warning); without it, both at level debug.
+        include: Globs on a name or a relative path that goes in although it is ignored, large
+            or looks like a secret.
+        level: zlib's level, 1 (fast) to 9 (small).
 
     Returns:
         What was saved and what was left out.
@@ -176,10 +178,14 @@ def _settle(chosen: Iterable[Chosen]) -> tuple[list[Chosen], list[Skipped]]:
 def _write(
     output: Path, folder: Path | None, chosen: list[Chosen], skipped: list[Skipped], level: int
 ) -> Snapshot:
-    from expcore import digest_file, open_atomic, progress_bar
+    from concurrent.futures import ThreadPoolExecutor
+
+    from expcore import open_atomic, progress_bar
 
     total = sum(entry.size for entry in chosen)
-    with open_atomic(output) as file:
+    names = {entry.name for entry in chosen}
+    with open_atomic(output) as file, ThreadPoolExecutor(1) as aside:
+        git = aside.submit(git_state, folder, names) if folder is not None else None
         writer = ZipWriter(file)
         # Closed before the old zip is replaced: Windows replaces no open file.
         with Previous(output, level) as previous, progress_bar("saving code", total) as advance:
@@ -190,26 +196,31 @@ def _write(
             files["__main__.py"] = pack_bytes(writer, "__main__.py", LAUNCHER.encode(), level)
             generated.append("__main__.py")
         left_out = sorted([*skipped, *unreadable])
+        digest, before = hashlib.sha256(), writer.sync()
+        file.seek(0)
         manifest = Manifest(
             format=FORMAT,
             files=files,
             generated=generated,
             left_out={item.name: item.reason for item in left_out},
-            packing=packing(file, level, writer.end),
-            git=None if folder is None else git_state(folder, users.keys()),
+            packing=packing(level, read_on(digest, file, before)),
+            git=None if git is None else git.result(),
             python=interpreter(),
             distributions=distributions(),
         )
-        file.seek(writer.end)
+        file.seek(before)
         pack_bytes(writer, MANIFEST_NAME, encode_manifest(manifest), level)
         writer.finish()
+        zipped = file.tell()
+        file.seek(before)
+        whole = read_on(digest, file, zipped - before)
     largest = sorted(users.items(), key=lambda item: (-item[1], item[0]))[:3]
     return Snapshot(
         path=output,
-        digest=digest_file(output, algorithm="sha256"),
+        digest=whole,
         files=len(users),
         size=sum(users.values()),
-        zipped=output.stat().st_size,
+        zipped=zipped,
         left_out=tuple(left_out),
         largest=tuple(largest),
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from codesave._cache import cache_folder
 from codesave._save import checkpoint
 from codesave._unique import UniqueCodebase
+from codesave._zipwriter import LEVEL
 from codesave.errors import NotInWandbRunError, NoWandbRunError
 
 if TYPE_CHECKING:
@@ -36,21 +37,21 @@ def _import_wandb() -> Any:
     return wandb
 
 
-def checkpoint_to_wandb(
+def checkpoint_to_wandb(  # noqa: PLR0917 - codesave 0.0 took them by position too
     main_folder: str | os.PathLike[str] | None,
     output_directory: str | os.PathLike[str] | None = None,
-    *,
     extra_libraries: Iterable[str | os.PathLike[str]] = (),
     extra_pythonpath: Iterable[str | os.PathLike[str]] = (),
-    extra_files: Iterable[str | os.PathLike[str]] = (),
     ignore: Sequence[Callable[[str, list[str]], Iterable[str]]] = (),
     ignore_patterns: Sequence[str] = (),
-    include: Sequence[str] = (),
     py_only: bool = False,
     ignore_larger_than: str | int | None = "100K",
-    level: int = 6,
     verbose: bool = True,
     codebase_zipname: str = DEFAULT_NAME,
+    *,
+    extra_files: Iterable[str | os.PathLike[str]] = (),
+    include: Sequence[str] = (),
+    level: int = LEVEL,
 ) -> Snapshot:
     """Save a folder's code as a file of the current wandb run.
 
@@ -61,16 +62,16 @@ def checkpoint_to_wandb(
         output_directory: Where to write the zip; the run's own folder of files by default.
         extra_libraries: See :func:`checkpoint`, as for all that follow.
         extra_pythonpath: Folders whose packages and modules are put in too.
-        extra_files: Files to put at the top of the zip.
         ignore: Functions that name what is left out.
         ignore_patterns: Globs that name what is left out.
-        include: Globs that name what goes in all the same.
         py_only: Save ``.py`` files only.
         ignore_larger_than: 100 KB by default, since the zip is uploaded; source files go in
             whatever their size.
-        level: zlib's level.
         verbose: Log what was saved and left out.
         codebase_zipname: The file's name in the run.
+        extra_files: Files to put at the top of the zip.
+        include: Globs that name what goes in all the same.
+        level: zlib's level.
 
     Returns:
         What was saved and what was left out.
@@ -108,7 +109,6 @@ checkpoint_codebase_for_wandb = checkpoint_to_wandb
 def download_from_wandb(
     wandb_path: str,
     output_zipname: str | os.PathLike[str] | None = None,
-    *,
     wandb_filename: str = DEFAULT_NAME,
     api: Any = None,
 ) -> str:
@@ -144,7 +144,6 @@ load_codebase_from_wandb = download_from_wandb
 def zip_from_wandb_artifact(
     wandb_path: str,
     output_zipname: str | os.PathLike[str] | None = None,
-    *,
     api: Any = None,
 ) -> str:
     """Make a zip of the code that a run logged by wandb's own ``run.log_code()``.
@@ -176,7 +175,6 @@ def zip_from_wandb_artifact(
 def zip_from_wandb(
     wandb_path: str,
     output_zipname: str | os.PathLike[str] | None = None,
-    *,
     api: Any = None,
     artifact: bool | None = None,
 ) -> str:
@@ -220,10 +218,10 @@ class WandBCodebase(UniqueCodebase):
     def __init__(
         self,
         wandb_path: str,
-        *,
         api: Any = None,
         artifact: bool | None = None,
         make_unique: bool = True,
+        *,
         verbose: bool = False,
         digest: str | None = None,
     ) -> None:

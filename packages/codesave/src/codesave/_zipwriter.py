@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STORED, DEFLATED = 0, 8
+LEVEL = 5
+"""zlib's level where none is asked for: beside its own default, 6, code becomes half a percent
+larger and takes a seventh less time."""
 _DATE_1980 = 0x21  # 1980-01-01 as MS-DOS counts
 _UTF8_NAME = 0x800
 _BIG = 0xFFFFFFFF
 _MANY = 0xFFFF
+_WRITE = 1 << 20
+"""Bytes that are written at once."""
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
@@ -29,8 +33,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A member's contents as they lie in the zip."""
 
     method: int
@@ -58,6 +61,8 @@ class ZipWriter:
         self._start = self._end = file.tell()
         """Where the member being written begins, and where what was written ends."""
         self._central: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def add(self, name: str, packed: Packed, data: bytes, *, executable: bool = False) -> None:
         """Append a member whose contents are at hand, compressed already."""
@@ -89,11 +94,13 @@ class ZipWriter:
                 size += len(chunk)
                 packed_size += self._write(deflate.compress(chunk))
         except BaseException:
+            self._flush()
             self._file.seek(self._start)
             self._file.truncate()
             self._end = self._start
             raise
         packed_size += self._write(deflate.flush())
+        self._flush()
         packed = Packed(DEFLATED, crc, size, packed_size)
         self._file.seek(self._start)
         self._file.write(_local_header(name, packed, streamed=True))
@@ -105,13 +112,14 @@ class ZipWriter:
         """Append a folder; ``name`` ends in a slash."""
         self.add(name, Packed(STORED, 0, 0, 0), b"")
 
-    @property
-    def end(self) -> int:
-        """Where the next member will begin."""
+    def sync(self) -> int:
+        """Put all members into the file; where the next one will begin is returned."""
+        self._flush()
         return self._end
 
     def finish(self) -> None:
         """Write the central directory."""
+        self._flush()
         start, entries = self._end, len(self._central)
         size = self._file.write(b"".join(self._central))
         if entries >= _MANY or start >= _BIG or size >= _BIG:
@@ -126,18 +134,29 @@ class ZipWriter:
         )
 
     def _write(self, data: bytes) -> int:
-        self._end += len(data)  # asking the file would flush its buffer each time
-        return self._file.write(data)
+        self._end += len(data)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= _WRITE:
+            self._flush()
+        return len(data)
+
+    def _flush(self) -> None:
+        """Write what waits: thousands of small writes would take a fifth of a checkpoint."""
+        self._file.write(b"".join(self._waiting))
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _add_central(self, name: str, packed: Packed, *, executable: bool) -> None:
         raw = name.encode("utf-8")
         folder = name.endswith("/")
         mode = 0o40755 if folder else 0o100755 if executable else 0o100644
-        big: list[int] = []
-        fields = (packed.size, packed.packed_size, self._start)
-        size, packed_size, offset = (self._or_big(value, big) for value in fields)
-        extra = struct.pack(f"<2H{len(big)}Q", 1, 8 * len(big), *big) if big else b""
-        version = 45 if big else 20
+        size, packed_size, offset = packed.size, packed.packed_size, self._start
+        version, extra = 20, b""
+        if max(size, packed_size, offset) >= _BIG:
+            big = [value for value in (size, packed_size, offset) if value >= _BIG]
+            version, extra = 45, struct.pack(f"<2H{len(big)}Q", 1, 8 * len(big), *big)
+            size, packed_size, offset = min(size, _BIG), min(packed_size, _BIG), min(offset, _BIG)
         head = (3 << 8 | version, version, _UTF8_NAME, packed.method, 0, _DATE_1980, packed.crc)
         tail = (packed_size, size, len(raw), len(extra), 0, 0, 0)
         attributes = mode << 16 | (0x10 if folder else 0)
@@ -145,13 +164,6 @@ class ZipWriter:
             _CENTRAL.pack(b"PK\1\2", *head, *tail, attributes, offset) + raw + extra
         )
         self._start = self._end
-
-    @staticmethod
-    def _or_big(value: int, big: list[int]) -> int:
-        if value < _BIG:
-            return value
-        big.append(value)
-        return _BIG
 
 
 def _local_header(name: str, packed: Packed, *, streamed: bool = False) -> bytes:
