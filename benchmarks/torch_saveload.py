@@ -3,12 +3,13 @@
 python benchmarks/torch_saveload.py [--megabytes 1000] [--rounds 5] [--folder DIR] [--peers DIR]
                                     [--write]
 
-Peers take turns, so that all meet the same machine; everything saved is fsynced; a cold page cache
-is one from which the file was dropped (``posix_fadvise``). Shown is the median. Loading goes on to
-the first forward; peak memory is that of a process of its own, above what it takes once torch and
-the peers are imported. Peers that are not installed are left out; ``--peers`` is a folder to find
-them in: ``pip install --target DIR huggingface_hub beartype`` and, as it asks for much that is not
-used here, ``pip install --target DIR --no-deps pytorch-custom-utils``.
+Peers take turns, each round begun by another, so that all meet the same machine; each has a file
+of its own; everything saved is fsynced; a cold page cache is one from which the file was dropped
+(``posix_fadvise``). Shown is the median. Loading goes on to the first forward; peak memory is that
+of a process of its own, above what it takes once torch and the peers are imported. Peers that are
+not installed are left out; ``--peers`` is a folder to find them in: ``pip install --target DIR
+huggingface_hub beartype`` and, as it asks for much that is not used here, ``pip install --target
+DIR --no-deps pytorch-custom-utils``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import torch
 from torch import nn
 
 import torch_saveload
+from expcore import crc32, open_atomic, write_stages
 from torch_saveload import save_load
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ RESULTS = Path(__file__).parent / "results" / "torch_saveload.md"
 WIDTH = 2048
 SMALL = 64
 OURS, UNVERIFIED = "torch_saveload", "torch_saveload, verify=False"
-TORCH, SAFE = "torch, construct + load + assign", "safetensors"
+TORCH, MAPPED = "torch, construct + load + assign", "torch, the same with mmap=True"
+SAFE, RAW = "safetensors", "as many zeros, written directly"
 HUB, ORIGINAL = "PyTorchModelHubMixin", "original save_load"
 
 
@@ -95,17 +98,24 @@ def ways(
     class Ours(body):  # type: ignore[misc, valid-type]
         pass
 
-    def torch_load(path: Path) -> nn.Module:
+    def torch_load(path: Path, *, mmap: bool = False) -> nn.Module:
         model = body(layers)
-        model.load_state_dict(torch.load(path, weights_only=True), assign=True)
+        model.load_state_dict(torch.load(path, weights_only=True, mmap=mmap), assign=True)
         return model
+
+    def torch_save(model: nn.Module, path: Path) -> None:
+        torch.save(model.state_dict(), path)
 
     built = layers if built is None else built
     ours, plain = Ours(built), body(built)
     found = {
         OURS: (ours, Way("ours.pth", lambda m, p: m.save(p), Ours.load)),
-        UNVERIFIED: (ours, Way("ours.pth", None, lambda p: Ours.load(p, verify=False))),
-        TORCH: (plain, Way("torch.pth", lambda m, p: torch.save(m.state_dict(), p), torch_load)),
+        UNVERIFIED: (
+            ours,
+            Way("also_ours.pth", lambda m, p: m.save(p), lambda p: Ours.load(p, verify=False)),
+        ),
+        TORCH: (plain, Way("torch.pth", torch_save, torch_load)),
+        MAPPED: (plain, Way("mapped.pth", torch_save, lambda p: torch_load(p, mmap=True))),
     }
     if importlib.util.find_spec("safetensors"):
         from safetensors.torch import load_model, save_model
@@ -173,11 +183,13 @@ def race(
 ) -> dict[str, float]:
     """Return the median seconds of each, in turns; the first round only warms up."""
     times: dict[str, list[float]] = {name: [] for name in entries}
+    names = list(entries)
     for turn in range(rounds + 1):
-        for name, function in entries.items():
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
             before(name)
             start = time.perf_counter()
-            function()
+            entries[name]()
             if turn:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
@@ -206,6 +218,10 @@ def resident(field: str) -> int:
     return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
 
 
+def bytes_of(model: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
+
+
 def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str, Any]:
     """Return the seconds of each peer for each thing that is measured, and the peak MB."""
     found = ways(body, layers)
@@ -218,13 +234,21 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
 
         def save() -> None:
             way.save(model, files[name])
-            if name != OURS:  # which did so itself
+            if name not in {OURS, UNVERIFIED}:  # which did so themselves
                 sync(files[name])
 
         return save
 
+    def raw() -> None:
+        with open_atomic(folder / "raw") as file:
+            write_stages(file, bytes_of(found[OURS][0]), lambda _, __: None)
+
     result: dict[str, Any] = {}
-    result["save"] = race({n: saving(n) for n, (_, w) in found.items() if w.save}, rounds)
+    for name in (UNVERIFIED, MAPPED):  # they save as the others do
+        saving(name)()
+    saves = {name: saving(name) for name in found if name not in {UNVERIFIED, MAPPED}}
+    result["save"] = race({**saves, RAW: raw} if body is Big else saves, rounds)
+    (folder / "raw").unlink(missing_ok=True)
     loading = {
         name: lambda way=way, name=name: way.load(files[name])(x)
         for name, (_, way) in found.items()
@@ -232,7 +256,7 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
     with torch.no_grad():
         result["warm"] = race(loading, rounds)
         result["cold"] = race(loading, rounds, lambda name: drop(files[name]))
-        only = {n: lambda n=n: found[n][1].load(files[n]) for n in (OURS, UNVERIFIED, TORCH)}
+        only = {name: lambda n=name: found[n][1].load(files[n]) for name in found}
         result["load only"] = race(only, rounds)
     if Path("/proc/self/status").exists() and body is Big:
         result["peak"] = {name: peak(name, body, layers, folder) for name in found}
@@ -250,7 +274,7 @@ def tables(title: str, found: dict[str, Any]) -> list[str]:
     kept = [key for key in columns if key in found]
     lines = [f"## {title}", "", f"| | {' | '.join(columns[key] for key in kept)} |"]
     lines.append("|---|" + "--:|" * len(kept))
-    for name in found["warm"]:
+    for name in {**found["warm"], **found["save"]}:
         cells = [
             ""
             if (value := found[key].get(name)) is None
@@ -265,7 +289,7 @@ def tables(title: str, found: dict[str, Any]) -> list[str]:
 
 def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[str]:
     """Return a row for each goal: peers' time by ours, so more is better where it says so."""
-    rows: list[tuple[str, str, float | None, bool]] = []
+    rows: list[tuple[str, str, float, bool | None]] = []
 
     def faster(what: str, goal: float, found: dict[str, float], peer: str, us: str = OURS) -> None:
         if peer in found:
@@ -276,11 +300,17 @@ def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[s
         rows.append((what, f"<= {goal}x", value, value <= goal))
 
     faster("save 1 GB, by torch.save", 2.9, big["save"], TORCH)
+    if RAW in big["save"]:
+        ratio = big["save"][TORCH] / big["save"][RAW]
+        rows.append(
+            ("the most that this disk allows: direct writes, by torch.save", "", ratio, None)
+        )
     faster("save 1 GB, by safetensors", 0.95, big["save"], SAFE)
     faster("save 3,000 small tensors, by torch.save", 2, many["save"], TORCH)
     faster("1 GB to its first forward, warm, by construct + load + assign", 72, big["warm"], TORCH)
     faster("the same, verify=False", 72, big["warm"], TORCH, UNVERIFIED)
-    faster("the same, without the forward", 72, big["load only"], TORCH, UNVERIFIED)
+    faster("the same, until it is loaded", 72, big["load only"], TORCH)
+    faster("the same, until it is loaded, verify=False", 72, big["load only"], TORCH, UNVERIFIED)
     faster("1 GB to its first forward, cold, by safetensors' load_model", 2.5, big["cold"], SAFE)
     faster("1 GB to its first forward, cold, by HF's from_pretrained", 2.5, big["cold"], HUB)
     verified = big["cold"][OURS] / big["cold"][UNVERIFIED]
@@ -291,7 +321,7 @@ def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[s
         within("peak memory, by the model", 1.1, big["peak"][OURS] / megabytes)
     lines = ["## Goals", "", "| goal | wanted | reached | |", "|---|--:|--:|---|"]
     lines += [
-        f"| {what} | {goal} | {value:.2f}x | {'met' if met else 'missed'} |"
+        f"| {what} | {goal} | {value:.2f}x | {'' if met is None else 'met' if met else 'missed'} |"
         for what, goal, value, met in rows
     ]
     return [*lines, ""]
@@ -310,20 +340,23 @@ def main() -> None:
         name, body, layers, folder = args.peak
         print_peak(name, {"Big": Big, "Many": Many}[body], int(layers), Path(folder))
         return
+    began = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         size = 4 * WIDTH * (WIDTH + 1) / 1e6
         layers = max(1, int(args.megabytes / size))
         many = measure(Many, 1500, folder, args.rounds)
         big = measure(Big, layers, folder, args.rounds)
-    load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    load = ""
+    if hasattr(os, "getloadavg"):
+        load = f"; load {began:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end"
     head = [
         "# torch_saveload beside its peers",
         "",
         f"torch_saveload {torch_saveload.__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}, {platform.system()}, {os.cpu_count()} CPUs; median of "
-        f"{args.rounds} rounds in turns, all files fsynced{load}. Peak memory is that of a fresh "
-        "process above its start, pages of mapped files among it.",
+        f"{args.rounds} rounds in turns, all files fsynced{load}; CRC-32 by {crc32.__module__}. "
+        "Peak memory is that of a fresh process above its start, pages of mapped files among it.",
         "",
     ]
     text = "\n".join(

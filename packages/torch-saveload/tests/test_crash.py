@@ -68,6 +68,35 @@ def test_200_killed_writers_leave_a_whole_file_and_nothing_else():
     assert [path.name for path in Path().iterdir() if path.name.endswith(".tmp")] == []
 
 
+CLAIM = """
+import sys
+model.w.data.fill_(int(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.read()
+try:
+    model.save(sys.argv[2], overwrite=False)
+except FileExistsError:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_of_several_that_do_not_overwrite_one_wins_also_without_assertions(name):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-O", "-c", NET + CLAIM]
+    writers = [subprocess.Popen([*command, str(n), name], **pipes) for n in range(3)]
+    for writer in writers:
+        writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.close()
+    codes = []
+    for writer in writers:
+        codes.append(writer.wait())
+        writer.stdout.close()
+    assert sorted(codes) == [0, 3, 3]
+    assert Net.load(name).w.unique().tolist() == [codes.index(0)]
+
+
 def test_several_processes_replace_one_file():
     writers = [subprocess.Popen([sys.executable, "-c", NET + RACE]) for _ in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]

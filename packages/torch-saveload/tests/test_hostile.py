@@ -206,6 +206,19 @@ def test_a_deflated_index_is_refused(saved):
         Net.load("bomb.pth")
 
 
+def test_a_bomb_in_a_foreign_file_is_refused_before_it_is_unpacked():
+    torch.save(Net().state_dict(), "plain.pth")
+    with (
+        zipfile.ZipFile("plain.pth") as members,
+        zipfile.ZipFile("bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in members.namelist():
+            bomb.writestr(name, members.read(name))
+    Net().load("plain.pth")
+    with pytest.raises(FormatError, match="is compressed"):
+        Net().load("bomb.pth")
+
+
 @pytest.mark.parametrize("length", [0, 3, 100, 1000, -30, -1])
 def test_a_cut_file_is_a_typed_error(saved, length):
     data = Path("net.pth").read_bytes()

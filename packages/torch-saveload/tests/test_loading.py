@@ -218,6 +218,24 @@ def test_map_location_says_where_the_new_model_lives():
     assert Net.load("net.pth", map_location="cpu").a.weight.device.type == "cpu"
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_model_goes_straight_to_the_gpu_and_comes_back(lazy, monkeypatch):
+    if not lazy:
+        monkeypatch.setattr("torch_saveload._new._new_lazily", lambda *_: None)
+    cls = save_load()(type("Table", (Table,), {}))
+    model = cls().half().cuda()
+    model.save("net.pth")
+    x = torch.ones(1, 2).half()
+    loaded = cls.load("net.pth", device="cuda")
+    assert {tensor.device.type for tensor in (*loaded.parameters(), *loaded.buffers())} == {"cuda"}
+    assert torch.equal(loaded(x.cuda()), model(x.cuda()))
+    assert cls.load("net.pth").fc.weight.device.type == "cpu"
+    model.fc.weight.data.zero_()
+    assert model.load("net.pth").complete
+    assert torch.equal(model.fc.weight, loaded.fc.weight)
+
+
 class Tied(nn.Module):
     def __init__(self, tie=True):
         super().__init__()

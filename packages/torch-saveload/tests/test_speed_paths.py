@@ -2,10 +2,12 @@
 
 import errno
 import gc
+import mmap
 import os
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from expcore import _stages, _stream
@@ -48,6 +50,31 @@ def test_a_full_disk_while_writing_directly_keeps_the_old_file(small_blocks, mon
         Net().save("net.pth")
     assert Path("net.pth").read_bytes() == before
     assert [path.name for path in Path().iterdir()] == ["net.pth"]
+
+
+@pytest.mark.parametrize("hindrance", ["no map", "no advice", "nothing"])
+def test_a_file_that_cannot_be_mapped_or_fetched_is_read_as_ever(hindrance, monkeypatch):
+    model = Net()
+    model.save("net.pth")
+    model.save("net.safetensors")
+
+    class Map(mmap.mmap):
+        def __new__(cls, *args, **kwargs):
+            if hindrance == "no map":
+                raise OSError(errno.ENODEV, "No such device")
+            return super().__new__(cls, *args, **kwargs)
+
+        def madvise(self, *args):
+            if hindrance == "no advice":
+                raise OSError(errno.EINVAL, "Invalid argument")
+            return super().madvise(*args)
+
+    monkeypatch.setattr(mmap, "mmap", Map)
+    monkeypatch.setattr("torch_saveload._mapped.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("torch_saveload._read.PIECE_BYTES", 10_000)
+    for name in ("net.pth", "net.safetensors"):
+        loaded = Net.load(name)
+        assert torch.equal(loaded.layers[9].weight, model.layers[9].weight)
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was():

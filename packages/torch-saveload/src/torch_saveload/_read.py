@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from expcore import digest_bytes
 
@@ -18,6 +16,7 @@ from ._compress import decompress
 from ._foreign import read_foreign
 from ._index import INDEX_NAME, Index, TensorRecord
 from ._index_read import decode_index
+from ._mapped import PIECE_BYTES, fetch_pages, mapped
 from ._progress import late_progress
 from ._safetensors import read_safetensors
 from ._shards import SUFFIX, index_path, read_set
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 
 _BATCH_BYTES = 4 << 20
-_PIECE_BYTES = 4 << 20
-_POPULATE_READ = 22  # of Linux 5.14, not yet named by the mmap module
 
 
 class ModelFile:
@@ -68,7 +65,7 @@ class ModelFile:
                 self._parts = []
                 for shard, start in starts.items():
                     with shard.open("rb") as file:
-                        self._parts.append((start, _mapped(file)))
+                        self._parts.append((start, mapped(file)))
             except FileNotFoundError:
                 if path.read_bytes() == before:
                     raise
@@ -85,10 +82,12 @@ class ModelFile:
                 with ZipReader(file, self.path) as members:
                     if INDEX_NAME in members:
                         self.index = decode_index(members.read(INDEX_NAME), self.path, size)
+                    else:
+                        members.refuse_compressed()
             else:
                 self.index = read_safetensors(file, self.path, size)
             if self.index is not None:
-                self._parts.append((0, _mapped(file)))
+                self._parts.append((0, mapped(file)))
 
     def stored(self, record: TensorRecord, *, fetch: bool = False) -> memoryview:
         """Return the bytes of a tensor as they are in the file.
@@ -102,8 +101,8 @@ class ModelFile:
             number = bisect_right(self._parts, record.offset, key=lambda part: part[0])
             start, data = self._parts[number - 1]
         at = record.offset - start
-        if fetch and record.size >= _PIECE_BYTES and isinstance(data, mmap.mmap):
-            _fetch(data, at, at + record.size)
+        if fetch and record.size >= PIECE_BYTES and isinstance(data, mmap.mmap):
+            fetch_pages(data, at, at + record.size)
         return memoryview(data)[at : at + record.size]
 
     def raw(self, record: TensorRecord, name: str, *, fetch: bool = False) -> Buffer:
@@ -162,27 +161,6 @@ class ModelFile:
                 names += found
                 advance(size)
             return names
-
-
-def _mapped(file: BinaryIO) -> Buffer | mmap.mmap:
-    # A mapped file cannot be replaced on Windows, and some file systems cannot map: it is read.
-    if sys.platform != "win32":
-        with suppress(OSError):
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    file.seek(0)
-    return bytearray(file.read())
-
-
-def _fetch(data: mmap.mmap, start: int, end: int) -> None:
-    """Have a part of a mapped file read and mapped, in pieces.
-
-    On a cold page cache that takes half of the time that it takes to fault page by page.
-    """
-    if sys.platform == "linux":
-        start -= start % mmap.PAGESIZE
-        with suppress(OSError):  # an older kernel
-            for at in range(start, end, _PIECE_BYTES):
-                data.madvise(_POPULATE_READ, at, min(_PIECE_BYTES, end - at))
 
 
 def _stored_names(data: Any) -> set[str]:

@@ -134,13 +134,26 @@ class ZipReader:
         info = self._zip.NameToInfo.get(f"{self._folder}/{name}")
         if info is None:
             raise FormatError(self._path, f"has no member {name!r}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise FormatError(self._path, f"member {name!r} is compressed; members are stored")
+        self._refuse_compressed(info)
         try:
             data = self._zip.read(info)
         except Exception as error:
             raise CorruptError(self._path, f"member {name!r} cannot be read: {error}") from error
         return data
+
+    def refuse_compressed(self) -> None:
+        """Raise a :class:`FormatError` if a member is compressed: it may be a bomb.
+
+        torch.save never writes such members, and torch's reader unpacks them whatever they hold.
+        """
+        for info in self._zip.infolist():
+            self._refuse_compressed(info)
+
+    def _refuse_compressed(self, info: zipfile.ZipInfo) -> None:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise FormatError(
+                self._path, f"member {info.filename!r} is compressed; members are stored"
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,36 @@
+"""Map a file into memory, and have parts of it read ahead."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from ._bytes import Buffer
+
+PIECE_BYTES = 4 << 20
+_POPULATE_READ = 22  # of Linux 5.14, not yet named by the mmap module
+
+
+def mapped(file: BinaryIO) -> Buffer | mmap.mmap:
+    """Return the bytes of a file, private to this process: writing to them never reaches it."""
+    # A mapped file cannot be replaced on Windows, and some file systems cannot map: it is read.
+    if sys.platform != "win32":
+        with suppress(OSError):
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    file.seek(0)
+    return bytearray(file.read())
+
+
+def fetch_pages(data: mmap.mmap, start: int, end: int) -> None:
+    """Have a part of a mapped file read and mapped, in pieces.
+
+    On a cold page cache that takes half of the time that it takes to fault page by page.
+    """
+    if sys.platform == "linux":
+        start -= start % mmap.PAGESIZE
+        with suppress(OSError):  # an older kernel
+            for at in range(start, end, PIECE_BYTES):
+                data.madvise(_POPULATE_READ, at, min(PIECE_BYTES, end - at))
