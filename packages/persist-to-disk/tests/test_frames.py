@@ -210,6 +210,15 @@ def test_a_file_that_is_no_bucket_is_left_alone(bucket, put, content):
     assert bucket.path.read_bytes() == content
 
 
+def test_a_bucket_that_lost_its_bytes_in_a_power_failure_is_begun_anew(bucket, put):
+    bucket.path.write_bytes(bytes(500))
+    bucket.path.chmod(0o600)
+
+    assert bucket.find(KEYS[1]) is None
+    put(KEYS[1], b"new")
+    assert found(bucket.path, KEYS[1]) == b"new"
+
+
 def test_a_bucket_of_a_newer_version_is_left_alone(bucket, put, monkeypatch):
     monkeypatch.setattr(frames, "VERSION", 2)
     put(KEYS[1], b"future")

@@ -93,8 +93,9 @@ def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> P
     start = read_at(descriptor, frames.HEADER_BYTES, 0)
     header = frames.decode_header(start)
     if header is None:
-        whole = len(start) == frames.HEADER_BYTES
-        if whole or not frames.FILE_MAGIC.startswith(start[: len(frames.FILE_MAGIC)]):
+        # Empty, torn by a killed writer, or zeros, which a power failure may leave behind.
+        is_torn = len(start) < frames.HEADER_BYTES and frames.FILE_MAGIC.startswith(start[:8])
+        if any(start) and not is_torn:
             raise OSError(errno.EINVAL, "not a bucket file of this package", str(path))
         os.ftruncate(descriptor, 0)
         data = frames.new_header()
