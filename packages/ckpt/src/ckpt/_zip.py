@@ -29,6 +29,8 @@ PLAIN_VERSION, ZIP64_VERSION = 20, 45
 UNIX = 3 << 8
 MODE = 0o100644 << 16
 DATE = 0x0021  # 1980-01-01: the clock must not change the bytes
+CRC_AT = 14
+"""Where in a local header the checksum is."""
 PLAIN_START, LARGE_START = (
     struct.pack("<4s5H", b"PK\3\4", version, 0, 0, 0, DATE)
     for version in (PLAIN_VERSION, ZIP64_VERSION)
