@@ -180,17 +180,19 @@ def race(
     entries: dict[str, Callable[[], object]],
     rounds: int,
     before: Callable[[str], object] = lambda _: None,
+    *,
+    unmeasured: int = 0,
 ) -> dict[str, float]:
-    """Return the median seconds of each, in turns; the first round only warms up."""
+    """Return the median seconds of each, in turns, after some rounds that only warm up."""
     times: dict[str, list[float]] = {name: [] for name in entries}
     names = list(entries)
-    for turn in range(rounds + 1):
+    for turn in range(-unmeasured, rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             before(name)
             start = time.perf_counter()
             entries[name]()
-            if turn:
+            if turn >= 0:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -247,14 +249,15 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
     for name in (UNVERIFIED, MAPPED):  # they save as the others do
         saving(name)()
     saves = {name: saving(name) for name in found if name not in {UNVERIFIED, MAPPED}}
-    result["save"] = race({**saves, RAW: raw} if body is Big else saves, rounds)
+    result["save"] = race({**saves, RAW: raw} if body is Big else saves, rounds, unmeasured=1)
     (folder / "raw").unlink(missing_ok=True)
     loading = {
         name: lambda way=way, name=name: way.load(files[name])(x)
         for name, (_, way) in found.items()
     }
     with torch.no_grad():
-        result["warm"] = race(loading, rounds)
+        # Twice, since the system maps a file faster from the third time on that it is read.
+        result["warm"] = race(loading, rounds, unmeasured=2)
         result["cold"] = race(loading, rounds, lambda name: drop(files[name]))
         only = {name: lambda n=name: found[n][1].load(files[n]) for name in found}
         result["load only"] = race(only, rounds)
