@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -124,6 +126,28 @@ def test_a_full_disk_in_the_middle_leaves_the_old_file(staged, monkeypatch) -> N
 
     assert Path("a.npz").read_bytes() == b"old"
     assert [path.name for path in Path().iterdir()] == ["a.npz"]
+
+
+WITHOUT = """
+import sys
+for name in ("isal", "isal.isal_zlib", "zlib_ng", "zlib_ng.zlib_ng"):
+    sys.modules[name] = None
+import numpy as np
+import ckpt
+vc = ckpt.VarCollection({"w": np.arange(3_000_000.0), "f": np.ones((3, 4), order="F"), "n": 3})
+ckpt.save_var_collection("without.npz", vc)
+vc["w"].assign(np.zeros(3_000_000))
+ckpt.load_var_collection("without.npz", vc)
+assert vc["w"].value[-1] == 2_999_999
+"""
+
+
+def test_without_any_of_the_fast_libraries_the_bytes_are_the_same() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True)
+    values = {"w": np.arange(3_000_000.0), "f": np.ones((3, 4), order="F"), "n": 3}
+    ckpt.save_var_collection("here.npz", ckpt.VarCollection(values))
+
+    assert Path("without.npz").read_bytes() == Path("here.npz").read_bytes()
 
 
 def test_who_waits_long_is_shown_how_far_it_is(monkeypatch) -> None:
