@@ -5,12 +5,7 @@ Whatever goes wrong with the disk or a storage is one warning, and a result that
 
 from __future__ import annotations
 
-import inspect
-import logging
-import math
 import time
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from expcore import register
@@ -22,7 +17,8 @@ from persist_to_disk._old import NOTHING
 from persist_to_disk._quick import KnownCalls, QuickKey, learn
 from persist_to_disk._switch import Switch
 from persist_to_disk._values import DamagedEntryError, sidecar_facts
-from persist_to_disk.errors import PersistError, PersistWarning, UnsafePathError
+from persist_to_disk._warner import Warner
+from persist_to_disk.errors import PersistError, UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +29,7 @@ if TYPE_CHECKING:
     from persist_to_disk._remote import Fetched, Remote
     from persist_to_disk._store import Store
 
-log = logging.getLogger("persist_to_disk")
-
 MISSING: Final = object()
-WARN_EVERY_S = 60.0
 
 
 class Where(NamedTuple):
@@ -72,7 +65,8 @@ class Results:
         self.quick = KnownCalls()
         self._options = options
         self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
-        self._silent_until_s = self._warn_again_s = 0.0
+        self._warner = Warner(title)
+        self.warn = self._warner.warn
         self._counted = Counts(0, 0)
         count(self)
 
@@ -214,7 +208,7 @@ class Results:
         except Exception as error:  # pickling runs code of the result's class
             self.warn(f"cannot keep a result: {type(error).__name__}: {error}")
             return
-        self._silent_until_s = self._warn_again_s
+        self._warner.note_success()
         if where.quick is None:
             self.quick.clear()  # it may be one of these that was replaced
         elif not entry.flags:
@@ -227,23 +221,6 @@ class Results:
     def _tell(self, bucket: Bucket, entry: Entry, *, hit: bool) -> None:
         if used.listeners:
             used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
-
-    def warn(self, problem: str) -> None:
-        """Warn, at most once a minute, and once only until a result is stored again."""
-        log.info("%s %s", self.title, problem)
-        now_s = time.monotonic()
-        if now_s >= self._silent_until_s:
-            self._silent_until_s, self._warn_again_s = math.inf, now_s + WARN_EVERY_S
-            text = f"persist_to_disk: {self.title} {problem}; the call is computed as usual"
-            warnings.warn(text, PersistWarning, stacklevel=_level_of_caller())
-
-
-def _level_of_caller() -> int:
-    """Return the ``stacklevel`` of the code that called the decorated function."""
-    level, frame = 0, inspect.currentframe()
-    while frame is not None and Path(frame.f_code.co_filename).parent == Path(__file__).parent:
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _no_part_of_a_function(_: Results) -> None:

@@ -39,6 +39,7 @@ from xxhash import xxh3_128
 from expcore import digest_file, progress_bar, write_file
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
+from persist_to_disk._view import BINARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,7 +149,12 @@ def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
 
 def sidecar_path(payload: bytes, sidecars: Path) -> Path:
     """Return the file that a payload names."""
-    return sidecars / os.path.basename(payload[_REFERENCE.size :].decode())  # noqa: PTH119
+    return sidecars / _sidecar_name(payload)
+
+
+def _sidecar_name(payload: bytes) -> str:
+    # Whatever a file says, what it names is beside it.
+    return os.path.basename(payload[_REFERENCE.size :].decode())  # noqa: PTH119
 
 
 def sidecar_facts(payload: bytes) -> tuple[int, str]:
@@ -185,15 +191,18 @@ def _sidecar(pickled: bytes, buffers: list[memoryview]) -> Iterator[bytes | memo
 
 
 def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
-    path = sidecar_path(payload, sidecars)
+    path = f"{sidecars}{os.sep}{_sidecar_name(payload)}"
     length, digest = _REFERENCE.unpack_from(payload)
-    with path.open("rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | BINARY)
+    try:
+        status = os.fstat(descriptor)
         if not trust:
             check_owner(path, status)
         if status.st_size != length:
             raise ValueError(f"{path} has {status.st_size} bytes and should have {length}")
-        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        mapped = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+    finally:
+        os.close(descriptor)
     known = (status.st_dev, status.st_ino, status.st_mtime_ns, digest)
     if known not in _verified:
         if xxh3_128(mapped).digest() != digest:
