@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,36 @@ def test_a_stage_that_cannot_be_computed_ends_the_write(tmp_path: Path) -> None:
         write_stages(file, LARGE, lambda _, begin: begin // 0)
 
     assert names(tmp_path) == []
+
+
+def test_a_short_last_stage_may_be_written_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Direct writes are agreed on before any thread writes, and then no length may be odd."""
+    from expcore import _stages
+
+    monkeypatch.setattr(_stages, "STAGE_BYTES", 4 * BLOCK_BYTES)
+    size = 9 * BLOCK_BYTES + 17
+    last_is_begun, first_is_begun = threading.Event(), threading.Event()
+    real = os.pwrite
+
+    def pwrite(descriptor: int, view: memoryview, offset: int) -> int:
+        if offset >= 8 * BLOCK_BYTES and len(view) >= BLOCK_BYTES:
+            last_is_begun.set()
+            assert first_is_begun.wait(10)
+        else:
+            first_is_begun.set()
+        return real(descriptor, view, offset)
+
+    class Waiting(_stages.StageWriter):
+        def write(self, stage: memoryview, length: int, offset: int) -> int:
+            assert length < 4 * BLOCK_BYTES or last_is_begun.wait(10)
+            return super().write(stage, length, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(_stages, "StageWriter", Waiting)
+
+    with open_atomic(tmp_path / "a") as file:
+        write_stages(file, size, lambda *_: None)
+
+    assert (tmp_path / "a").stat().st_size == size

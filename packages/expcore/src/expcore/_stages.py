@@ -132,6 +132,7 @@ class StageWriter:
         self._end: tuple[bytes, int] = b"", 0
         if size > STAGE_BYTES:
             reserve(descriptor, size)
+            self.go_direct()
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +142,11 @@ class StageWriter:
             self._switch(on=False)
         if kind is None:
             self._write(memoryview(self._end[0]), self._end[1])
+
+    def go_direct(self) -> None:
+        """Write past the page cache from now on; no other thread may be writing yet."""
+        with self._lock:
+            self._switch(on=True)
 
     def take(self) -> memoryview:
         """Lend memory for a stage; it starts on a page, and is there only when used."""
@@ -155,9 +161,6 @@ class StageWriter:
         Returns:
             How many bytes those were.
         """
-        if length == STAGE_BYTES and not self._direct:
-            with self._lock:
-                self._switch(on=True)
         whole = length - length % BLOCK_BYTES if self._direct else length
         with stage[:whole] as blocks:
             self._write(blocks, offset)

@@ -113,6 +113,8 @@ class StagedFile:
 
     def _send(self) -> None:
         """Have a stage written while the next one is filled."""
+        if self._offset == 0:
+            self._writer.go_direct()
         for length in self._workers.do(
             self._writer.write, self._stage, self._filled, self._offset
         ):
