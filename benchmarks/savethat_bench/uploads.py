@@ -37,8 +37,8 @@ storage.upload(sys.argv[2])
 print(time.perf_counter() - start)
 """
 PUT = """
-import base64, http.client, json, sys, time, urllib.request
-url, key_id, key, path = sys.argv[1:]
+import base64, hashlib, http.client, json, sys, time, urllib.request
+url, key_id, key, path, checked = sys.argv[1:]
 def ask(url, token, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": token})
     return json.load(urllib.request.urlopen(request))
@@ -53,6 +53,9 @@ headers = {"Authorization": to["authorizationToken"], "X-Bz-File-Name": "raw",
 connection = http.client.HTTPConnection(url.removeprefix("http://"), blocksize=1 << 20)
 start = time.perf_counter()
 with open(path, "rb") as file:
+    if checked == "checked":
+        sha1 = hashlib.file_digest(file, "sha1")
+        headers["X-Bz-Content-Sha1"] = sha1.hexdigest()
     headers["Content-Length"] = str(file.seek(0, 2))
     file.seek(0)
     connection.request("POST", to["uploadUrl"].removeprefix(url), file, headers)
@@ -95,21 +98,22 @@ def configure(folder: Path, reach: list[str], prefix: str) -> str:
     return str(toml)
 
 
-def large_file(folder: Path, rounds: int, size: int) -> tuple[list[float], list[float]]:
-    """Seconds of each upload, and of the raw PUT before it."""
-    with (folder / "large.bin").open("wb") as file:
+def large_file(folder: Path, rounds: int, size: int) -> dict[str, list[float]]:
+    """Seconds of each upload, and of raw PUTs before it: plain, and with the SHA-1 of the file."""
+    path = folder / "large.bin"
+    with path.open("wb") as file:
         piece = bytes(range(256)) * 4096
         for _ in range(size // len(piece)):
             file.write(piece)
-    ours: list[float] = []
-    raw: list[float] = []
+    found: dict[str, list[float]] = {"raw": [], "checked": [], "savethat": []}
     for turn in range(rounds):
-        with service(0) as reach:
-            raw.append(seconds(PUT, *reach, str(folder / "large.bin")))
+        for name in ("raw", "checked"):
+            with service(0) as reach:
+                found[name].append(seconds(PUT, *reach, str(path), name))
         with service(0) as reach:
             toml = configure(folder, reach, f"large{turn}")
-            ours.append(seconds(UPLOAD, toml, "large.bin"))
-    return ours, raw
+            found["savethat"].append(seconds(UPLOAD, toml, path.name))
+    return found
 
 
 def small_files(folder: Path, rounds: int, number: int) -> list[float]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from savethat._args import Args
 from savethat._cli import run_main
-from savethat._context import Artifact, RunContext
 from savethat._join import join
 from savethat._node import ARGS, HookHandle, Node, create_node
 from savethat._project_dir import set_project_dir
@@ -37,6 +36,7 @@ from savethat.errors import (
 if TYPE_CHECKING:
     from loguru import logger
 
+    from savethat._context import Artifact, RunContext
     from savethat._submit import submit
 
 __version__ = "0.1.0"
@@ -79,14 +79,20 @@ __all__ = [
 ]
 
 
+_LATER = {
+    "Artifact": "savethat._context",
+    "RunContext": "savethat._context",
+    "logger": "loguru",
+    "submit": "savethat._submit",
+}
+"""Names that few need, or whose modules take long to import."""
+
+
 def __getattr__(name: str) -> Any:
-    """Import what few need, and loguru, when it is asked for and not before."""
-    if name == "logger":
-        from loguru import logger
+    """Import what is asked for, and not before."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return logger
-    if name == "submit":
-        from savethat._submit import submit
-
-        return submit
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value

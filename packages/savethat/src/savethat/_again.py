@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from savethat._config import load_config
-from savethat._found import ARGS
+from savethat._layout import ARGS
 from savethat._storage import Storage
 from savethat.errors import RunNotFound, SavethatError
 

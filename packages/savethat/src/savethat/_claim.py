@@ -6,9 +6,10 @@ import warnings
 from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
+from savethat._layout import STATE
 from savethat._pending import mark
 from savethat._remote import impatient
-from savethat._state import STATE, RunState, decode_state
+from savethat._state import RunState, decode_state
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:

@@ -24,13 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from savethat._layout import ARTIFACTS
 from savethat._lines import append_line
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Generator, Mapping
-
-ARTIFACTS = "artifacts.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from savethat._found import ARGS, Found, fetch
+from savethat._found import Found, fetch
 from savethat._key import TIME, is_selected, parts_of
-from savethat._state import GOING_ON, RESULTS, STATE, decode_state, read_state
+from savethat._layout import ARGS, GOING_ON, RESULTS, STATE
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def _remote_runs(
 def read_any_state(storage: Files, key: str, *, remote: bool) -> RunState | None:
     """The state of a run that is here or (``remote``) there; None if it has none."""
     from expcore import KeyNotFound
+    from savethat._state import decode_state, read_state
 
     state = read_state(storage / key) if (storage / key).is_dir() else None
     if state is None and remote and storage.remote is not None:

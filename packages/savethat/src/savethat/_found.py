@@ -7,7 +7,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from savethat._state import RESULTS, STATE, decode_state
+from savethat._layout import ARGS, RESULTS, STATE
 from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from savethat._storage import Storage
 
-ARGS = "args.json"
 READERS = 32
 """How many files of runs that are only remote are read at the same time."""
 
@@ -47,6 +46,8 @@ class Found:
         """The run's state, seen from here: also *lost*."""
         if self.completed:
             return "completed"
+        from savethat._state import decode_state  # few have to be asked
+
         data = self.read(STATE)
         try:
             state = None if data is None else decode_state(data)

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from savethat._context import innermost_run
-from savethat._reproducible import REPRODUCIBLE, write_reproducible
+from savethat._layout import REPRODUCIBLE
+from savethat._reproducible import write_reproducible
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from savethat._config import load_config
+from savethat._layout import RESULTS
 from savethat._signals import USER, Terminated, end_signals
-from savethat._state import RESULTS, RunState, read_state
+from savethat._state import RunState, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

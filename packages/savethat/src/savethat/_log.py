@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from savethat._capture import captured
 from savethat._context import active_runs
+from savethat._layout import LOG, LOG_LINES
 from savethat._secret import redact
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from savethat._context import RunContext
 
-LOG, LOG_LINES = "output.log", "output.jsonl"
 FILE_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {name}:{function}:{line} - {message}"
 STDERR_FORMAT = (
     "<green>{time:HH:mm:ss}</green> | <level>{level: <8}</level> | <level>{message}</level>"

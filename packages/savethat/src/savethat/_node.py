@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsFloat, TypeVar, get_args
 
 from savethat._config import load_config
 from savethat._key import new_key
+from savethat._layout import METRICS
+from savethat._lines import append_line
 from savethat._project_dir import project_dir_of
-from savethat._storage import METRICS, Storage
+from savethat._storage import Storage
 from savethat.errors import NodeAlreadyRan, NodeDefinitionError
 
 if TYPE_CHECKING:
@@ -109,8 +111,6 @@ class Node(abc.ABC, Generic[ARGS, T]):
             value: The number; of any type that ``float()`` takes.
             step: When in the course of the run, e.g. the epoch.
         """
-        from savethat._lines import append_line
-
         time = datetime.now(UTC).isoformat()
         line = {"name": name, "value": float(value), "step": step, "time": time}
         append_line(self.output_dir / METRICS, line)

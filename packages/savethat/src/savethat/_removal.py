@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from savethat._state import RESULTS
+from savethat._layout import RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path

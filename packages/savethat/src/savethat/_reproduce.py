@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from savethat._context import RunContext
 from savethat._find import read_any_state
-from savethat._found import ARGS
-from savethat._reproducible import REPRODUCIBLE, installed_packages
+from savethat._layout import ARGS, REPRODUCIBLE
+from savethat._reproducible import installed_packages
 from savethat.errors import ArtifactsDiffer, Refused, RunNotFound
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from savethat._git import git_facts
+from savethat._layout import REPRODUCIBLE
 
-REPRODUCIBLE = "reproducible.json"
 HEADERS = ("Name", "Version")
 VARIABLES = (
     "CONDA_DEFAULT_ENV",

@@ -7,7 +7,7 @@ import pickle
 import stat
 from typing import TYPE_CHECKING, Any
 
-from savethat._state import RESULTS
+from savethat._layout import RESULTS
 from savethat.errors import ResultsNotSaved, UnsafeFolder
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from savethat._args import write_args
 from savethat._background import Background
 from savethat._claim import claim
 from savethat._context import RunContext, activate
-from savethat._found import ARGS
 from savethat._inputs import write_inputs
+from savethat._layout import ARGS
 from savethat._log import describe_error, log_error, log_to
 from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible

@@ -30,14 +30,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from savethat._layout import GOING_ON, STATE
 from savethat._process import beats, host, is_alive, machine, started
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-STATE = "state.json"
-RESULTS = "results.pickle"
-GOING_ON = ("queued", "running")
 
 
 def _now() -> str:

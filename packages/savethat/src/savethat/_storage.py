@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from savethat._config import load_config
-from savethat._context import ARTIFACTS
 from savethat._files import Files
+from savethat._layout import ARTIFACTS, METRICS, RESULTS
+from savethat._lines import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
 
     from savethat._files import PathLike
-
-METRICS = "metrics.jsonl"
 
 
 class Storage(Files):
@@ -104,7 +103,6 @@ class Storage(Files):
             UnsafeFolder: Others can write to the folder, and ``trust`` was not given.
         """
         from savethat._results import read_results
-        from savethat._state import RESULTS
 
         with self._at_hand(self.key_of(key), RESULTS) as folder:
             return read_results(folder, trust=trust)
@@ -126,8 +124,6 @@ class Storage(Files):
         return self._load_lines(key, ARTIFACTS)
 
     def _load_lines(self, key: PathLike, name: str) -> list[dict[str, Any]]:
-        from savethat._lines import read_lines
-
         with self._at_hand(self.key_of(key), name) as folder:
             return read_lines(folder / name)
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from savethat._args import write_args
 from savethat._claim import claim
-from savethat._found import ARGS
 from savethat._job import Job, job_folder
+from savethat._layout import ARGS
 from savethat._secret import secrets_in
 from savethat._state import RunState
 from savethat._sync import announce

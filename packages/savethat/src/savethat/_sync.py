@@ -17,9 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from savethat._claim import claim, is_owned, warn_unsynced
+from savethat._layout import RESULTS, STATE
 from savethat._pending import pending, unmark
 from savethat._remote import impatient, upload_folder
-from savethat._state import RESULTS, STATE, read_state
+from savethat._state import read_state
 from savethat.errors import NotSynced
 
 if TYPE_CHECKING:
