@@ -21,6 +21,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+LEVEL = 5  # what codesave takes unless told otherwise
 AGAIN = "codesave again, one file changed"
 ENVIRONMENT = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 HERE = Path(__file__).resolve().parent
@@ -40,6 +41,18 @@ sys.modules["pkg_resources"] = types.SimpleNamespace(working_set=[])  # gone fro
 sys.path.insert(0, {reference!r})
 from codesave import checkpoint
 checkpoint({folder!r}, output_zipname={zip!r}, verbose=False)
+"""
+TORCH = """
+import os
+from torch.package import PackageExporter
+with PackageExporter({zip!r}) as package:
+    for folder, folders, files in os.walk({folder!r}):
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in files:
+            path = os.path.join(folder, name)
+            module = os.path.relpath(path, {folder!r})[:-3].replace(os.sep, ".")
+            with open(path, encoding="utf-8", errors="replace") as file:
+                package.save_source_string(module, file.read(), dependencies=False)
 """
 PLAIN = "import sys; sys.path.insert(0, {folder!r}); import {name}"
 UNIQUE = "from codesave import UniqueCodebase; UniqueCodebase({zip!r}).import_module({name!r})"
@@ -99,7 +112,7 @@ def make_tree(folder: Path, files: int, megabytes: int) -> None:
 
 
 def saving(folder: Path, work: Path, repeats: int, reference: str) -> list[str]:
-    """The table of saving."""
+    """The table of saving, and how large each zip is."""
     python, tree = [sys.executable, "-c"], str(folder)
 
     def code(text: str, zip_name: str, n: int = 6) -> list[str]:
@@ -113,16 +126,22 @@ def saving(folder: Path, work: Path, repeats: int, reference: str) -> list[str]:
         "git archive": archive,
         "zip -r": packer if shutil.which("zip") else None,
         "codesave_library 0.0.4": code(CODE_SAVE, "code_save.zip") if reference else None,
-        "codesave": code(SAVE, "codesave.zip"),
+        "torch.package (stores, uncompressed)": (
+            code(TORCH, "torch.zip") if find_spec("torch") else None
+        ),
+        "codesave": code(SAVE, "codesave.zip", LEVEL),
+        "codesave, level 6": code(SAVE, "codesave6.zip", 6),
         "codesave, level 1": code(SAVE, "codesave1.zip", 1),
     }
     times: dict[str, list[tuple[float, float]]] = {}
+    sizes: dict[str, int] = {}
     for _ in range(repeats):  # round by round, so that a busy minute meets all of them
         for name, command in commands.items():
             for path in work.glob("*.zip"):
                 path.unlink()
             if command is not None:
                 times.setdefault(name, []).append(measure(command))
+                sizes[name] = sum(path.stat().st_size for path in work.glob("*.zip"))
     measure(commands["codesave"] or [])
     changed = folder / "pkg1/sub1/m1.py"
     again: list[tuple[float, float]] = []
@@ -131,7 +150,9 @@ def saving(folder: Path, work: Path, repeats: int, reference: str) -> list[str]:
         again.append(measure(commands["codesave"] or []))
     times[AGAIN] = again
     base = best(times["zipfile, level 6"])
-    return [row(name, times.get(name), base) for name in [*commands, AGAIN]]
+    rows = [row(name, times.get(name), base) for name in [*commands, AGAIN]]
+    large = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in sizes.items())
+    return [*rows, "", f"Megabytes written: {large}."]
 
 
 def loading(name: str, work: Path, repeats: int) -> list[str]:
