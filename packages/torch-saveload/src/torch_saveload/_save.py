@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from expcore import open_atomic, staged, sweep
+from expcore import make_folders, open_atomic, staged, sweep
 
 from . import _events
 from ._bytes import dtype_name
@@ -95,10 +95,9 @@ def _save_to_file(
         settings.pre_save_hook(model)
     with gc_paused():
         index, tensors = describe(model, settings.version)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(
-            OSError
-        ):  # what killed writers left is in the way, but not ours to insist on
+        make_folders(path.parent)
+        # What killed writers left is in the way, but not ours to insist on.
+        with suppress(OSError):
             sweep(path.parent)
         shrink = not safe and (settings.compress if compress is None else compress)
         size = sum({id(tensor): tensor.nbytes for tensor in tensors.values()}.values())
