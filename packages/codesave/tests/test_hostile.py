@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import stat
 import struct
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from codesave import Codebase, Limits, UniqueCodebase
+from codesave import Codebase, Limits, UniqueCodebase, checkpoint, show, verify
 from codesave.errors import CodesaveError, HostileZipError, NotAZipError, UnsafeCacheError
 
 
@@ -164,3 +166,22 @@ def test_another_codebase_of_the_same_short_digest_is_refused(zipped):
     with pytest.raises(CodesaveError, match="was asked for"):
         UniqueCodebase(first)
     assert UniqueCodebase(second).import_module("a").x == 2
+
+
+def test_any_damage_is_one_error_and_a_later_checkpoint_replaces_it(zipped, tree, tmp_path):
+    """Bytes changed or cut off anywhere, most of them in the directory and the manifest."""
+    rng = random.Random(0)
+    whole = zipped({f"m{i}.py": f"x = {i}\n" * 20 for i in range(10)}).read_bytes()
+    folder, path = tree({"a.py": ""}), tmp_path / "damaged.zip"
+    for attempt in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 5)):
+            place = rng.randrange(len(data) // 2 if attempt % 2 else 0, len(data))
+            data[place] = rng.randrange(256)
+        path.write_bytes(data[: rng.randrange(len(data))] if attempt % 5 == 0 else data)
+
+        for use in (UniqueCodebase, verify, lambda path: list(show(path))):
+            with suppress(NotAZipError, HostileZipError):
+                use(path)
+        checkpoint(folder, path, verbose=False)
+        assert verify(path) == []

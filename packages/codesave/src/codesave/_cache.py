@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codesave._archive import opened
 from codesave._checks import Limits, check
-from codesave.errors import DigestMismatchError, NotAZipError, UnsafeCacheError
+from codesave.errors import DigestMismatchError, UnsafeCacheError
 
 if TYPE_CHECKING:
     import zipfile
@@ -73,14 +74,9 @@ def unpack(zip_path: Path, digest: str, limits: Limits) -> Path:
     key = key_of(digest)
     known = cached(key)
     if known is None:
-        import zipfile
-
-        try:
-            with zipfile.ZipFile(zip_path) as archive:
-                check(archive, limits)
-                _unpack_aside(archive, key, digest)
-        except zipfile.BadZipFile as error:
-            raise NotAZipError(str(zip_path), str(error)) from error
+        with opened(zip_path) as archive:
+            check(archive, limits)
+            _unpack_aside(archive, key, digest)
         known = cache_folder() / key / _CODE
     found = (known.parent / _DIGEST).read_text("ascii")
     if found != digest:

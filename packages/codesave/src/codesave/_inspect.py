@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from codesave._archive import damage, opened
 from codesave._manifest import Manifest, read_manifest
 from codesave._names import MANIFEST_NAME
 from codesave.errors import NotAZipError
@@ -15,15 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-
-
-def _open(path: str | os.PathLike[str]) -> zipfile.ZipFile:
-    import zipfile
-
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise NotAZipError(str(path), str(error)) from error
 
 
 def _files(archive: zipfile.ZipFile) -> list[str]:
@@ -42,11 +34,8 @@ def verify(zip_path: str | os.PathLike[str]) -> list[str]:
     Raises:
         NotAZipError: It is no zip, or has no manifest: codesave did not write it.
     """
-    import zipfile
-    import zlib
-
     problems: list[str] = []
-    with _open(zip_path) as archive:
+    with opened(zip_path) as archive:
         manifest = read_manifest(archive)
         if manifest is None:
             raise NotAZipError(str(zip_path), "it has no manifest; codesave did not write it")
@@ -60,7 +49,7 @@ def verify(zip_path: str | os.PathLike[str]) -> list[str]:
                 with archive.open(name) as file:
                     while chunk := file.read(_CHUNK):
                         digest.update(chunk)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            except damage() as error:
                 problems.append(f"{name} is damaged ({error})")
                 continue
             expected = manifest["files"][name]["digest"]
@@ -80,7 +69,7 @@ def diff(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> Iterator[s
         old: A zip of code.
         new: Another.
     """
-    with _open(old) as left, _open(new) as right:
+    with opened(old) as left, opened(new) as right:
         names = sorted({*_files(left), *_files(right)})
         for name in names:
             before, after = _contents(left, name), _contents(right, name)
@@ -138,7 +127,7 @@ def packages(zip_path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         NotAZipError: It is no zip, or has no manifest: codesave did not write it.
     """
-    with _open(zip_path) as archive:
+    with opened(zip_path) as archive:
         manifest = read_manifest(archive)
     if manifest is None:
         raise NotAZipError(str(zip_path), "it has no manifest; codesave did not write it")
@@ -151,7 +140,7 @@ def show(zip_path: str | os.PathLike[str]) -> Iterator[str]:
     Args:
         zip_path: A zip of code.
     """
-    with _open(zip_path) as archive:
+    with opened(zip_path) as archive:
         for name in _files(archive):
             yield f"{archive.getinfo(name).file_size:>12,}  {name}"
         manifest = read_manifest(archive)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from codesave._archive import damage
 from codesave._names import MANIFEST_NAME
 from codesave.errors import NotAZipError
 
@@ -62,11 +63,15 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 def read_manifest(archive: zipfile.ZipFile) -> Manifest | None:
     """The manifest of an open zip, or None where another program wrote the zip."""
+    where = str(archive.filename)
     try:
         data = archive.read(MANIFEST_NAME)
     except KeyError:
         return None
-    where = str(archive.filename)
+    except RuntimeError as error:  # encrypted
+        raise NotAZipError(where, f"its manifest cannot be read: {error}") from error
+    except damage() as error:
+        raise NotAZipError(where, f"its manifest is damaged: {error}") from error
     try:
         found = json.loads(data)
     except ValueError as error:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypedDict
 
+from codesave._archive import damage
 from codesave._manifest import read_manifest
 from codesave._names import MANIFEST_NAME
 from codesave._zipwriter import Packed
@@ -59,7 +60,7 @@ class Previous:
         self._lock = threading.Lock()
         self._members: dict[str, tuple[Packed, int]] = {}
         # A zip that cannot be used is simply written anew.
-        with suppress(OSError, CodesaveError, KeyError, TypeError, ValueError):
+        with suppress(OSError, CodesaveError, AttributeError, KeyError, TypeError, ValueError):
             self._file = path.open("rb", buffering=0)
             self._members = self._read(self._file, level)
 
@@ -68,9 +69,9 @@ class Previous:
 
         try:
             archive = zipfile.ZipFile(file)
-            manifest = read_manifest(archive)
-        except zipfile.BadZipFile:
+        except damage():
             return {}
+        manifest = read_manifest(archive)
         if manifest is None:
             return {}
         end = archive.getinfo(MANIFEST_NAME).header_offset

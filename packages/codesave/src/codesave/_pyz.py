@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codesave._archive import opened
 from codesave._launcher import file_launcher, module_launcher
 from codesave._manifest import encode_manifest, read_manifest
 from codesave._names import MANIFEST_NAME
 from codesave._pack import pack_bytes
 from codesave._zipwriter import LEVEL, ZipWriter
-from codesave.errors import NotAZipError
 
 if TYPE_CHECKING:
     import os
@@ -38,15 +38,9 @@ def make_runnable(
         ModuleNotFoundError: There is no such script, file or module.
         NotAZipError: The file is no zip.
     """
-    import zipfile
-
     from expcore import open_atomic
 
-    try:
-        archive = zipfile.ZipFile(zip_path)
-    except zipfile.BadZipFile as error:
-        raise NotAZipError(str(zip_path), str(error)) from error
-    with archive:
+    with opened(zip_path) as archive:
         text = _launcher_text(archive, launcher)
         manifest = read_manifest(archive)
         with open_atomic(output) as file:
