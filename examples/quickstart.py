@@ -16,7 +16,6 @@ status other than 0 if one bit differs.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -162,6 +161,7 @@ class FitDigits(savethat.Node[FitDigitsArgs, dict[str, float]]):
             loss = training.run_epoch(epoch)
             accuracy = training.accuracy()
             savethat.logger.info(f"epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.2%}")
+            self.log_metric("loss", loss, epoch)
             checkpoints.save(training.variables, idx=epoch)
             if accuracy > best:
                 best = accuracy
@@ -174,13 +174,15 @@ class FitDigits(savethat.Node[FitDigitsArgs, dict[str, float]]):
             self.output_dir / "last_predictions.npy",
             predict(training.model, training.test_images),
         )
-        seconds = time.perf_counter() - start
-        return {"baseline": baseline, "accuracy": best, "epochs": epoch, "seconds": seconds}
+        self.log_metric("seconds", time.perf_counter() - start)
+        # Only what a second run with the same arguments gives again: `reproduce` compares it.
+        return {"baseline": baseline, "accuracy": best, "epochs": epoch}
 
 
 def describe(run: Path, result: dict[str, float]) -> Iterator[str]:
     """Yield what the run kept, a line for each kind."""
-    artifacts = [json.loads(line) for line in (run / "artifacts.jsonl").read_text().splitlines()]
+    storage = savethat.get_storage(ENV_FILE)
+    artifacts, metrics = storage.load_artifacts(run.name), storage.load_metrics(run.name)
     there = [artifact for artifact in artifacts if (run / artifact["path"]).exists()]
     sizes = {artifact["path"]: artifact["bytes"] / 1000 for artifact in there}
     cached = [artifact for artifact in artifacts if artifact["kind"] == "cache entry"]
@@ -189,7 +191,7 @@ def describe(run: Path, result: dict[str, float]) -> Iterator[str]:
     yield f"cache        hits {hits}, misses {len(cached) - hits} (preprocessing, baseline)"
     yield f"baseline     logistic regression, accuracy {result['baseline']:.2%}"
     yield (
-        f"trained      {result['epochs']:.0f} epochs in {result['seconds']:.1f} s, "
+        f"trained      {result['epochs']:.0f} epochs in {metrics[-1]['value']:.1f} s, "
         f"best accuracy {result['accuracy']:.2%}"
     )
     checkpoints = sorted({a["path"] for a in there if a["kind"] == "checkpoint"})

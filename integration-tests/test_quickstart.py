@@ -118,3 +118,11 @@ def test_the_same_node_runs_from_the_command_line(examples: Path, twice: list[st
     assert "quickstart.FitDigits" in nodes.stdout, nodes.stderr
     assert run.returncode == 0, run.stderr
     assert len(re.findall("FitDigits_", listed.stdout)) == 3, listed.stdout + listed.stderr
+
+
+def test_the_run_is_reproduced_from_its_name(examples: Path, run_folder: Path) -> None:
+    done = python("-m", "quickstart", "reproduce", run_folder.name, cwd=examples)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "code         saved with the run" in done.stdout
+    assert "results      identical" in done.stdout
