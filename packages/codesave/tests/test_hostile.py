@@ -185,3 +185,19 @@ def test_any_damage_is_one_error_and_a_later_checkpoint_replaces_it(zipped, tree
                 use(path)
         checkpoint(folder, path, verbose=False)
         assert verify(path) == []
+
+
+@pytest.mark.parametrize("use", [verify, UniqueCodebase])
+def test_an_encrypted_member_is_refused(tree, tmp_path, use):
+    path = tmp_path / "code.zip"
+    checkpoint(tree({"model.py": "x = 1\n"}), path, verbose=False)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        first = archive.infolist()[0]
+        in_directory = archive.start_dir
+    data[first.header_offset + 6] |= 1
+    data[in_directory + 8] |= 1
+    path.write_bytes(data)
+
+    with pytest.raises(CodesaveError, match="encrypted"):
+        use(path)

@@ -579,3 +579,9 @@ def test_memory_stays_flat_with_a_large_file(tree, tmp_path, python):
     grown_kib = int(python(str(folder), str(tmp_path / "o.zip"), code=code))
 
     assert grown_kib < 30 * 1024
+
+
+def test_a_file_that_has_the_name_of_the_manifest_is_reported(tree, tmp_path):
+    snapshot = save(tree({"a.py": "a = 1\n", ".codesave.json": "{}"}), tmp_path)
+
+    assert [skipped.name for skipped in snapshot.left_out] == [".codesave.json"]

@@ -37,3 +37,7 @@ def opened(path: str | os.PathLike[str]) -> Generator[zipfile.ZipFile]:
             yield archive
     except damage() as error:
         raise NotAZipError(str(path), str(error)) from error
+    except RuntimeError as error:
+        if "encrypted" not in str(error):  # zipfile's only sign of it
+            raise
+        raise NotAZipError(str(path), str(error)) from error

@@ -160,7 +160,9 @@ class _Walk:
     def _file(self, path: str, name: str, found: os.stat_result, *, is_link: bool) -> None:
         selection = self.selection
         if name == MANIFEST_NAME:
-            return  # of an unpacked zip; the new zip gets its own
+            if not _is_of_codesave(path):  # an unpacked zip
+                self.skip(name, "has the name of the manifest, and each zip gets its own")
+            return
         if selection.py_only and not name.endswith(".py"):
             return
         if not selection.asked_for(name):
@@ -210,3 +212,12 @@ def _unportable(name: str) -> str:
     if "\\" in name or name[1:2] == ":":
         return "has a name that means another place on Windows"
     return ""
+
+
+def _is_of_codesave(manifest: str) -> bool:
+    from codesave._manifest import FORMAT
+
+    try:
+        return FORMAT.encode() in Path(manifest).read_bytes()
+    except OSError:
+        return False
