@@ -185,7 +185,7 @@ def test_what_stays_wrong_has_a_type(
     patient.write("k", b"old")
     server.fail("upload", **fault)
 
-    with pytest.raises(error, match="write 'k' at b2://bucket/runs/of me failed"):
+    with pytest.raises(error, match="write 'k' at b2://bucket/runs/of%20me failed"):
         patient.write("k", b"new")
 
     assert patient.read("k") == b"old"
@@ -223,7 +223,7 @@ def test_a_stream_that_breaks_goes_on_where_it_broke(
 def test_a_server_that_is_gone_is_said_to_be_so(plain: B2Storage, server: Any) -> None:
     plain._realm = "http://127.0.0.1:9"
 
-    with pytest.raises(StorageUnavailable, match="b2://bucket/runs/of me") as caught:
+    with pytest.raises(StorageUnavailable, match="b2://bucket/runs/of%20me") as caught:
         RetryingStorage(plain, Retry(attempts=2, first_wait_s=0)).read("k")
 
     assert isinstance(caught.value, ConnectionError)
@@ -371,6 +371,27 @@ def test_it_pickles_without_its_connection(plain: B2Storage) -> None:
     plain.write("k", b"1")
 
     assert pickle.loads(pickle.dumps(plain)).read("k") == b"1"
+
+
+def test_its_url_opens_the_same_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("B2_APPLICATION_KEY_ID", "id")
+    monkeypatch.setenv("B2_APPLICATION_KEY", "key")
+    storage = B2Storage("bucket", "50%25 #1/\u00e9", key_id="id", key="key")
+
+    again = open_storage(storage.url)
+
+    assert again.url == storage.url
+    assert again.inner.prefix == storage.prefix  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="%23"):
+        open_storage("b2://bucket/run#1")
+
+
+def test_a_digest_that_is_none_is_not_believed_in() -> None:
+    """Anybody who may write may say anything there."""
+    from expcore._b2_connection import known_digest
+
+    assert known_digest("none", {"expcore_digest": "evil"}) is None
+    assert known_digest("ab", {"expcore_digest": ""}) == "sha1:ab"
 
 
 def test_a_url_holds_no_keys() -> None:

@@ -58,6 +58,14 @@ class TestLocalFileSystem(StorageContract):
     def storage(self, tmp_path: Path) -> Storage:
         return FsspecStorage((tmp_path / "store").as_uri())
 
+    def test_the_longest_names_can_be_written(self, storage: Storage) -> None:
+        """In bytes, that is: what it is called meanwhile must not be longer."""
+        name = "\u4e2d" * 85
+
+        storage.write(name, b"1")
+
+        assert storage.read(name) == b"1"
+
     def test_a_failed_write_leaves_nothing_behind(self, storage: Storage, tmp_path: Path) -> None:
         class Failing:
             def read(self, _: int = -1) -> bytes:
@@ -136,6 +144,23 @@ def test_a_server_that_is_gone_is_said_to_be_so(bucket: str) -> None:
 
     with pytest.raises(StorageUnavailable):
         storage.read("k")
+
+
+def test_a_stream_that_breaks_is_an_error_of_this_package(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FsspecStorage(bucket)
+    storage.write("k", b"value")
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr("s3fs.core.S3File._fetch_range", broken)
+    with (
+        storage.open_read("k") as file,
+        pytest.raises(StorageUnavailable, match="reset by peer"),
+    ):
+        file.read()
 
 
 def test_a_missing_bucket_is_an_error_of_this_package(bucket: str) -> None:

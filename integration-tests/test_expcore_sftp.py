@@ -16,7 +16,7 @@ pytest.importorskip("fsspec")
 
 import asyncssh
 
-from expcore import FsspecStorage, Storage
+from expcore import FsspecStorage, KeyExists, Storage, StorageUnavailable
 from expcore.testing import StorageContract
 
 pytestmark = [
@@ -74,9 +74,6 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 class TestSftp(StorageContract):
-    # SFTP renames over what exists, and its exclusive creation is not passed on by fsspec.
-    claims_are_atomic = False
-
     @pytest.fixture
     def storage(self, port: int) -> Iterator[Storage]:
         storage = FsspecStorage(
@@ -90,6 +87,17 @@ class TestSftp(StorageContract):
         )
         yield storage
         storage._fs.client.close()
+
+    def test_a_claim_leaves_nothing_beside_it(self, storage: FsspecStorage) -> None:
+        storage.write_new("a/k", b"1")
+        with pytest.raises(KeyExists):
+            storage.write_new("a/k", b"2")
+
+        assert [name.rpartition("/")[2] for name in storage._fs.ls(f"{storage._root}/a")] == ["k"]
+
+    def test_a_server_that_is_gone_is_said_to_be_so(self) -> None:
+        with pytest.raises(StorageUnavailable, match="connect"):
+            FsspecStorage("sftp://127.0.0.1/x", port=1, skip_instance_cache=True)
 
     def test_secrets_are_not_shown(self, storage: Storage) -> None:
         assert "secret" not in repr(storage) + storage.url

@@ -286,6 +286,29 @@ def cycle_list(n: int) -> list[Any]:
     return loop
 
 
+class Moment(dt.datetime):
+    pass
+
+
+class Ordered(collections.OrderedDict):
+    pass
+
+
+class Node(Pair):
+    pass
+
+
+def cycle_own(value: Any) -> Any:
+    value.me = value
+    return value
+
+
+def cycle_pair() -> Pair:
+    loop: list[Any] = []
+    loop.append(Pair(1, loop))  # type: ignore[arg-type]
+    return loop[0]
+
+
 def cycle_dict(first: str) -> dict[str, Any]:
     loop: dict[str, Any] = {first: 1}
     loop["b" if first == "a" else "a"] = 1
@@ -348,6 +371,10 @@ EQUAL: dict[str, Any] = {
     "deep sharing ends": lambda: (wide_dag(), wide_dag()),
     "list cycle": lambda: (cycle_list(1), cycle_list(1)),
     "dict cycle": lambda: (cycle_dict("a"), cycle_dict("b")),
+    "datetime cycle": lambda: (cycle_own(Moment(2024, 1, 1)), cycle_own(Moment(2024, 1, 1))),
+    "ordered dict cycle": lambda: (cycle_own(Ordered(a=1)), cycle_own(Ordered(a=1))),
+    "named tuple cycle": lambda: (cycle_own(Node(1, 2)), cycle_own(Node(1, 2))),
+    "cycle through a named tuple": lambda: (cycle_pair(), cycle_pair()),
     "object cycle": lambda: (tree(1), tree(1)),
     "long str": lambda: ("ab" * 1000, "".join(["ab"] * 1000)),
     "lone surrogate": lambda: ("\ud800", "\ud800"),
@@ -475,6 +502,8 @@ DIFFER: dict[str, Any] = {
     "set member type": lambda: ({1}, {1.0}),
     "set of sets": lambda: ({frozenset({1}), frozenset({2})}, {frozenset({1, 2})}),
     "cycle depth": lambda: ((lambda a: (a.append(a), a)[1])([]), (lambda a, b: (a.append(b), b.append(a), a)[2])([], [1])),
+    "cycle own": lambda: (cycle_own(Moment(2024, 1, 1)), Moment(2024, 1, 1)),
+    "cycle own, value": lambda: (cycle_own(Node(1, 2)), cycle_own(Node(1, 3))),
     "cycle value": lambda: (cycle_list(1), cycle_list(2)),
     "cycle target": lambda: ((lambda a, b: (a.append(b), b.append(a), a)[2])([], []), (lambda a, b: (a.append(b), b.append(b), a)[2])([], [])),
     "cycle none": lambda: (cycle_list(1), [1, None]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -310,3 +311,25 @@ def test_a_short_last_stage_may_be_written_first(
         write_stages(file, size, lambda *_: None)
 
     assert (tmp_path / "a").stat().st_size == size
+
+
+def test_what_follows_the_stages_is_written_behind_them(tmp_path: Path) -> None:
+    with open_atomic(tmp_path / "a") as file:
+        with staged(file, size=2 * LARGE) as stages:
+            stages.write(bytes(LARGE))
+        file.write(b"end")
+
+    assert (tmp_path / "a").read_bytes() == bytes(LARGE) + b"end"
+
+
+def test_large_files_are_written_while_python_exits(tmp_path: Path) -> None:
+    """Nobody can begin a thread then."""
+    code = (
+        "import atexit, sys; from expcore import write_file\n"
+        "import concurrent.futures.thread\n"
+        "atexit.register(lambda: write_file(sys.argv[1], bytes(20 << 20)))"
+    )
+
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=True, timeout=60)
+
+    assert (tmp_path / "a").stat().st_size == 20 << 20

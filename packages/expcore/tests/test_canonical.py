@@ -411,6 +411,31 @@ def test_large_arrays_have_one_kind_of_nan(
     assert (digest(one) == digest(plain)) == (place is None)
 
 
+def test_a_look_for_nan_that_fails_is_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is then that of the slow way, never that of bytes nobody has looked at."""
+    np = pytest.importorskip("numpy")
+    from expcore import _nan
+
+    one = np.arange(300_000.0)
+    one[1] = np.nan
+    other = one.copy()
+    other[1] = -other[1]
+    expected = digest(one)
+    monkeypatch.setattr(_nan, "SHARED_BYTES", 1 << 17)
+    monkeypatch.setattr(_nan, "HELPED_BYTES", 1 << 20)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    look = _nan.has_nan
+
+    def fail_in_thread(array: Any) -> bool:
+        if threading.current_thread().name == "expcore-nan":
+            raise MemoryError
+        return bool(look(array))
+
+    monkeypatch.setattr(_nan, "has_nan", fail_in_thread)
+
+    assert digest(one) == digest(other) == expected
+
+
 def test_a_function_made_a_ufunc_is_refused_because_numpy_hides_it() -> None:
     np = pytest.importorskip("numpy")
 

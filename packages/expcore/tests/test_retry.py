@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,55 @@ def test_a_listing_goes_on_behind_what_it_yielded(waits: list[float]) -> None:
         storage.write(name, b"")
 
     assert keys(storage.list()) == list("abcd")
+
+
+@pytest.mark.parametrize("error", [busy(), IntegrityError("memory:", "list", "cut short")])
+def test_a_listing_that_fails_whatever_the_way_is_never_cut_short(
+    waits: list[float], error: Exception
+) -> None:
+    """An iterator that has failed says that it is at its end; that is not the listing's."""
+
+    class Breaking(MemoryStorage):
+        calls = 0
+
+        def list(self, prefix: str = "", *, delimiter: str | None = None) -> Any:
+            self.calls += 1
+            if self.calls in {1, 3}:
+                raise error
+            found = list(super().list(prefix, delimiter=delimiter))
+            return self._break(found) if self.calls == 2 else iter(found)
+
+        def _break(self, found: Any) -> Any:
+            yield found[0]
+            raise error
+
+    storage = RetryingStorage(Breaking())
+    for name in "abcd":
+        storage.write(name, b"")
+
+    assert keys(storage.list()) == list("abcd")
+
+
+def test_a_download_whose_stream_cannot_go_on_begins_again(
+    waits: list[float], tmp_path: Path
+) -> None:
+    class Once(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise busy()
+
+    class Breaking(MemoryStorage):
+        is_broken = True
+
+        def open_read(self, key: str, start: int = 0, stop: int | None = None) -> Any:
+            broken, self.is_broken = self.is_broken, False
+            return Once() if broken else super().open_read(key, start, stop)
+
+    storage = RetryingStorage(Breaking())
+    storage.write("k", b"value")
+
+    storage.download("k", tmp_path / "k")
+
+    assert (tmp_path / "k").read_bytes() == b"value"
 
 
 class Breaks(io.BytesIO):

@@ -12,6 +12,7 @@ import pytest
 
 from expcore import (
     InvalidKey,
+    KeyExists,
     KeyNotFound,
     LocalStorage,
     MemoryStorage,
@@ -19,6 +20,7 @@ from expcore import (
     UnknownSchemeError,
     open_storage,
 )
+from expcore._open import without_credentials
 from expcore.testing import StorageContract, keys
 
 
@@ -86,6 +88,26 @@ class TestLocalStorage(StorageContract):
             file.seek(-1, os.SEEK_END)
             assert file.read() == b"5"
 
+    def test_what_is_no_file_is_not_listed(self, storage: LocalStorage) -> None:
+        storage.write("k", b"1")
+        os.mkfifo(storage.folder / "pipe")
+        (storage.folder / "nowhere").symlink_to("missing")
+
+        assert keys(storage.list()) == ["k"]
+
+    def test_a_claim_without_links_leaves_nothing_to_be_listed(
+        self, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_links(*_: object, **__: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", no_links)
+        storage.write_new("k", b"1")
+        with pytest.raises(KeyExists):
+            storage.write_new("k", b"2")
+
+        assert keys(storage.list()) == ["k"]
+
     def test_links_to_folders_are_not_listed(self, storage: LocalStorage, tmp_path: Path) -> None:
         storage.write("a/b", b"1")
         (storage.folder / "loop").symlink_to(storage.folder)
@@ -132,6 +154,24 @@ def test_a_path_or_a_file_url_opens_a_folder(tmp_path: Path) -> None:
 
     for name in (folder, str(folder), folder.as_uri(), LocalStorage(folder).url):
         assert open_storage(name).read("k") == b"1"
+
+
+@pytest.mark.parametrize("url", ["file:///tmp/a#b", "file:///tmp/a?b"])
+def test_a_url_that_would_lose_its_end_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="%23"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("simplecache::s3://key:secret@bucket/x", "simplecache::s3://bucket/x"),
+        ("s3://key:sec@ret@bucket/a@b?token=secret", "s3://bucket/a@b"),
+        ("zip://a.txt::sftp://me:secret@host/a.zip", "zip://a.txt::sftp://host/a.zip"),
+    ],
+)
+def test_no_part_of_a_url_is_shown_with_credentials(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
 def test_a_url_with_a_host_is_no_folder() -> None:

@@ -112,17 +112,27 @@ def open_partial(path: str | os.PathLike[str], mark: str) -> Generator[BinaryIO]
     target = Path(path)
     temporary = beside(target, mark)
     file: BinaryIO | None
+    is_new = not temporary.exists()
     try:
-        file = temporary.open("r+b" if temporary.exists() else "x+b")
+        file = temporary.open("x+b" if is_new else "r+b")
     except OSError:  # no file, or one that just went; another attempt made it in this moment
         file = None
-    if file is not None and not is_ours(file.fileno(), temporary):  # someone else is at it
+    if file is not None and not (is_ours(file.fileno(), temporary) and _is_private(file.fileno())):
         file.close()
         file = None
+        if is_new:  # there are no locks here: it would stay for ever
+            with suppress(OSError):
+                temporary.unlink()
     if file is None:
         file, temporary = create_beside(target)
     with _placed(file, temporary, target, is_kept=True):
         yield file
+
+
+def _is_private(descriptor: int) -> bool:
+    """Say whether nobody put a file of theirs, or a link to one, under a name known before."""
+    found = os.fstat(descriptor)
+    return found.st_nlink == 1 and (os.name == "nt" or found.st_uid == os.geteuid())
 
 
 @contextmanager
@@ -188,6 +198,10 @@ def _rename_new(temporary: Path, target: Path) -> None:
 
     lock = target.with_name(f".{target.name}.claim")
     with FileLock(lock):
-        if os.path.lexists(target):
+        is_taken = os.path.lexists(target)
+        if not is_taken:
+            temporary.replace(target)
+        # From here on the target itself refuses others, whichever lock they hold.
+        lock.unlink(missing_ok=True)
+        if is_taken:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        temporary.replace(target)

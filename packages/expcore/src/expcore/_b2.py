@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from expcore._atomic import open_atomic
 from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest, listener
@@ -80,7 +80,7 @@ class B2Storage(Storage):
         prefix = prefix.strip("/")
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self.bucket = bucket
-        self.url = f"b2://{bucket}/{prefix}".rstrip("/")
+        self.url = f"b2://{bucket}/{quote(prefix)}".rstrip("/")
         self._key = B2Key.find(self.url, key_id, key)
         self._realm = realm or os.environ.get("B2_REALM", "production")
         self._lock = Lock()
@@ -309,4 +309,6 @@ def open_b2(url: str) -> Storage:
     parts = urlsplit(url)
     if parts.username or parts.password:
         raise ValueError("a URL must not hold keys; see expcore._credentials for where they go")
+    if parts.query or parts.fragment:
+        raise ValueError("a URL ends with the prefix; write %23 for '#'")
     return B2Storage(parts.netloc, unquote(parts.path))

@@ -11,6 +11,7 @@ import io
 from typing import TYPE_CHECKING, Any, cast
 
 from expcore._b2_errors import translated
+from expcore._digest import HASHERS
 from expcore.errors import MissingExtraError, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class Body(io.RawIOBase):
 
 def known_digest(content_sha1: str | None, file_info: dict[str, str]) -> str | None:
     """Return the digest that B2 keeps; large files have one if they were told it."""
-    if own := file_info.get(DIGEST_INFO):
+    own = file_info.get(DIGEST_INFO, "")
+    if own.partition(":")[0] in HASHERS:  # others may have written anything there
         return own
     found = file_info.get("large_file_sha1") or content_sha1 or "none"
     return None if found == "none" else f"sha1:{found.removeprefix('unverified:')}"

@@ -9,6 +9,8 @@ so whatever a power failure left in it is found.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -62,6 +64,8 @@ def download_parts(
         found = digest_file(file.name, algorithm=stat.digest.partition(":")[0])  # type: ignore[arg-type]
         if found != stat.digest:
             os.truncate(file.fileno(), 0)
+            with suppress(OSError):  # Windows does not remove an open file
+                Path(file.name).unlink()
             raise IntegrityError(
                 storage.url, f"download {stat.key!r}", f"{found} arrived of {stat.digest}"
             )

@@ -175,10 +175,14 @@ def _dataclass(value: Any, walk: Walk) -> bytes:
 
 
 def _named_tuple(value: Any, walk: Walk) -> bytes:
+    known = walk.enter(value)
+    if known is not None:
+        return known
     fields = dict(zip(value._fields, tuple.__iter__(value), strict=True))
     if extra := state_of(value):
         fields["__dict__"] = extra
-    return walk.join("tuple", [walk.encode(class_name(type(value))), walk.attributes(fields)])
+    name = walk.encode(class_name(type(value)))
+    return walk.leave(value, walk.join("tuple", [name, walk.attributes(fields)]))
 
 
 def _enum(value: Any, walk: Walk) -> bytes:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from expcore._walk import Encoder, Walk
 
 
+# An array of numpy's in a coat; it calls its dtype an extension.
+_PLAIN: Any = getattr(pd.arrays, "NumpyExtensionArray", None) or pd.arrays.PandasArray  # type: ignore[attr-defined,unused-ignore]
+
+
 def _frame(value: Any, walk: Walk) -> bytes:
     parts = [walk.encode(class_name(type(value))), _index(value.columns, walk)]
     parts.append(_index(value.index, walk))
@@ -68,7 +72,7 @@ def _array(value: Any, walk: Walk) -> bytes:
         missing = value.isna()
         data = value.to_numpy(dtype=value._data.dtype, na_value=value._data.dtype.type(0))
         return walk.join("nullable", [walk.encode((str(dtype), missing, data))])
-    if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and not isinstance(value, _PLAIN):
         return _nullable(str(dtype), value.to_numpy(dtype=object, na_value=None), value, walk)
     return walk.join("column", [walk.encode(value.to_numpy())])
 

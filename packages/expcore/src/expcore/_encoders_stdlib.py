@@ -61,7 +61,10 @@ def _derived(kind: type, encoder: Encoder | None, plain: Callable[[Any], Any] | 
 
 
 def _own(value: Any, walk: Walk) -> bytes:
-    return walk.attributes(state_of(value))
+    known = walk.enter(value, own=True)
+    if known is not None:
+        return known
+    return walk.leave(value, walk.attributes(state_of(value)), own=True)
 
 
 # The builtin part of an object of a derived class, whatever its methods were overridden with.

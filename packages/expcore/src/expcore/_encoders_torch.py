@@ -74,7 +74,8 @@ def _dense(value: Any, walk: Walk) -> bytes:
         real = torch.view_as_real(value) if value.is_complex() else value
         nan = _isnan(real)
         if nan is not None:
-            real = real.masked_fill(nan, float("nan"))
+            # Not masked_fill, which eight-bit floats do not have.
+            real = torch.where(nan, torch.full((), float("nan"), dtype=real.dtype), real)
             value = torch.view_as_complex(real) if value.is_complex() else real
     size = value.numel() * value.element_size()
     # A view of the memory itself: torch may be there without numpy.

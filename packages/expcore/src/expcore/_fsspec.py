@@ -2,7 +2,8 @@
 
 Object stores (S3, GCS, Azure, ...) put a value in place at once. Elsewhere (SFTP, SMB, ...) a
 value is written under a temporary name and moved. ``write_new`` uses the file system's own
-exclusive creation; on S3 and GCS that is atomic, elsewhere it is as good as the file system's.
+exclusive creation; on S3, GCS and OpenSSH's SFTP that is atomic, elsewhere it is as good as the
+file system's.
 """
 
 # Values of any type pass through here; what is known of them is checked where it is used.
@@ -15,14 +16,15 @@ from __future__ import annotations
 import io
 import secrets
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from expcore._atomic import write_file
-from expcore._fsspec_errors import translated
+from expcore._fsspec_errors import Body, translated
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._open import without_credentials
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
+from expcore._temporary import beside
 from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ class FsspecStorage(Storage):
             # A listing that is remembered would hide what other processes write.
             if url.partition(":")[0].lower() not in _OPTIONS_GO_ON:
                 options = {"use_listings_cache": False, **options}
-            self._fs, root = url_to_fs(url, **options)
+            with translated(self.url, "connect"):
+                self._fs, root = url_to_fs(url, **options)
         except ImportError as error:  # s3fs, gcsfs, paramiko, ...
             raise MissingExtraError(f"the storage {self.url} ({error})", "fsspec") from None
         except ValueError as error:
@@ -65,6 +68,7 @@ class FsspecStorage(Storage):
         protocols = {protocol} if isinstance(protocol, str) else set(protocol)
         self._at_once = bool(protocols & PUTS_AT_ONCE)
         self._is_local = "file" in protocols
+        self._is_sftp = "sftp" in protocols
 
     def __repr__(self) -> str:
         return f"FsspecStorage({self.url!r})"
@@ -76,7 +80,7 @@ class FsspecStorage(Storage):
         with translated(self.url, f"read {key!r}", key):
             info = self._info(path, key)
             if start == 0 and stop is None:
-                return cast("BinaryIO", self._fs.open(path, "rb"))
+                return cast("BinaryIO", Body(self._fs.open(path, "rb"), self.url, key))
             end = info["size"] if stop is None else min(stop, info["size"])
             if start >= end:
                 return io.BytesIO()
@@ -122,8 +126,11 @@ class FsspecStorage(Storage):
             if not self._at_once:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             try:
-                if self._is_local:  # where fsspec only looks before it writes
+                # In these two fsspec only looks before it writes.
+                if self._is_local:
                     write_file(path, value, overwrite=False)
+                elif self._is_sftp:
+                    self._claim_by_rename(path, value)
                 else:
                     self._fs.pipe_file(path, value, mode="create")
             except FileExistsError:
@@ -155,12 +162,25 @@ class FsspecStorage(Storage):
                 if not self._fs.isdir(path):
                     raise
 
+    def _claim_by_rename(self, path: str, value: bytes) -> None:
+        """Claim a name by SFTP's own rename, which refuses one that is taken."""
+        target = self._beside(path)
+        try:
+            self._fs.pipe_file(target, value)
+            self._fs.ftp.rename(target, path)
+        except OSError as error:
+            if self._fs.exists(target):
+                self._fs.rm_file(target)
+            # The protocol has no error of its own for this.
+            if self._fs.exists(path):
+                raise FileExistsError(path) from error
+            raise
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
 
     def _beside(self, path: str) -> str:
-        folder, _, name = path.rpartition("/")
-        return f"{folder}/.{name[:200]}.{secrets.token_hex(8)}.tmp"
+        return str(beside(PurePosixPath(path), secrets.token_hex(8)))
 
     def _info(self, path: str, key: str) -> Any:
         try:

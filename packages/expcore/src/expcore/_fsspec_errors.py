@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expcore.errors import (
     AccessDenied,
@@ -25,6 +26,26 @@ _CLIENTS = {
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.EINTR}
 _DENIED = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException")
+
+
+class Body(io.RawIOBase):
+    """An open value, with the errors of this package."""
+
+    def __init__(self, file: BinaryIO, url: str, key: str) -> None:
+        self._file, self._url, self._key = file, url, key
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with translated(self._url, f"read {self._key!r}", self._key):
+            piece = self._file.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager

@@ -182,8 +182,10 @@ class LocalStorage(Storage):
             key = check_key(name.removesuffix("/"))
             if not name.endswith("/"):
                 try:
+                    if not names[name].is_file():  # a link to nowhere, a socket, a pipe
+                        continue
                     stat = names[name].stat()
-                except FileNotFoundError:  # deleted since, or a link to nowhere
+                except FileNotFoundError:  # deleted since
                     continue
                 yield Stat(key, stat.st_size, stat.st_mtime)
             elif names[name].is_symlink():

@@ -39,7 +39,10 @@ def update_unless_nan(hasher: Hasher, flat: Any) -> bool:
     with np.errstate(all="ignore"):
         if flat.nbytes < HELPED_BYTES or _cores() < 2:  # noqa: PLR2004
             return _update_and_look(hasher, flat)
-        helper = Helper(flat)
+        try:
+            helper = Helper(flat)
+        except RuntimeError:  # Python begins no threads while it exits
+            return _update_and_look(hasher, flat)
         for i in range(helper.count):
             piece = helper.piece(i)
             if helper.done + LEAD >= i or not helper.take(i):
@@ -94,13 +97,17 @@ class Helper:
         return self.found
 
     def _run(self) -> None:
-        with np.errstate(all="ignore"):
-            for i in range(self.count):
-                if self.found:
-                    break
-                if self.take(i) and has_nan(self.piece(i)):
-                    self.found = True
-                self.done = i
+        try:
+            with np.errstate(all="ignore"):
+                for i in range(self.count):
+                    if self.found:
+                        break
+                    if self.take(i) and has_nan(self.piece(i)):
+                        self.found = True
+                    self.done = i
+        except BaseException:
+            self.found = True  # nobody knows: it must be looked for piece by piece
+            raise
 
 
 def _cores() -> int:

@@ -72,19 +72,27 @@ def _entry_points() -> EntryPoints:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL without its user, password and query, to be shown to people.
+    """Return a URL without users, passwords and queries, to be shown to people.
 
     >>> without_credentials("s3://key:secret@bucket/prefix?token=x")
     's3://bucket/prefix'
+    >>> without_credentials("simplecache::s3://key:secret@bucket/prefix")
+    'simplecache::s3://bucket/prefix'
     """
+    return "::".join(map(_without_credentials, url.split("::")))
+
+
+def _without_credentials(url: str) -> str:
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _open_file(url: str) -> Storage:
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
         raise ValueError(f"{url!r} names the host {parts.netloc!r}; write file:///folder")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{url!r} goes on behind the folder; write %23 for '#' and %3F for '?'")
     if os.name == "nt":
         from urllib.request import url2pathname
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import tenacity
 
+from expcore._keys import check_prefix
 from expcore._storage import Prefix, Stat, Storage, copy
 from expcore.errors import IntegrityError, StorageUnavailable
 
@@ -126,15 +127,18 @@ class RetryingStorage(Storage):
 
     def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
         """Yield what starts with ``prefix``; after a failure, from where it failed."""
+        check_prefix(prefix)
         seen = ""
-        found = self.inner.list(prefix, delimiter=delimiter)
+        found: Iterator[Stat | Prefix] | None = None
 
         def next_item() -> Stat | Prefix | None:
             nonlocal found
             try:
+                if found is None:
+                    found = self.inner.list(prefix, delimiter=delimiter)
                 return next((item for item in found if item.key > seen), None)
-            except StorageUnavailable:
-                found = self.inner.list(prefix, delimiter=delimiter)
+            except Exception:
+                found = None  # an iterator that has failed would say that it is at its end
                 raise
 
         # A generator function would check the prefix only when it is first asked.
@@ -174,7 +178,10 @@ class RetryingStorage(Storage):
         def attempt() -> None:
             if type(self.inner).download is Storage.download:
                 # What has arrived stays: the stream is resumed, not begun again.
-                Storage.download(self, key, path, progress=told.attempt())
+                try:
+                    Storage.download(self, key, path, progress=told.attempt())
+                except ValueChanged as error:  # the next attempt begins at the start
+                    raise IntegrityError(error.url, error.action, error.detail) from None
             else:
                 self.inner.download(key, path, progress=told.attempt())
 

@@ -92,6 +92,7 @@ class Workers(Generic[T]):
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._running: deque[Future[T]] = deque()
+        self._has_threads = True
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +103,20 @@ class Workers(Generic[T]):
 
     def do(self, function: Callable[..., T], *args: object) -> list[T]:
         """Have something done; return the result that was waited for to make room, if any."""
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # imports logging
+        if not self._has_threads:
+            return [function(*args)]
+        try:
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # imports logging
 
-            self._pool = ThreadPoolExecutor(THREADS, "expcore-write")
-        self._running.append(self._pool.submit(function, *args))
+                self._pool = ThreadPoolExecutor(THREADS, "expcore-write")
+            self._running.append(self._pool.submit(function, *args))
+        except RuntimeError:
+            if self._running:
+                raise
+            # Python begins no threads while it exits.
+            self._has_threads = False
+            return [function(*args)]
         return [self._running.popleft().result()] if len(self._running) > THREADS else []
 
     def rest(self) -> Iterator[T]:

@@ -43,7 +43,8 @@ def staged(
     """Write a file from its beginning in stages, by several threads.
 
     Args:
-        file: Empty, open for writing; after the block it can be written as before, anywhere.
+        file: Empty, open for writing; after the block it is at its end and can be written as
+            before.
         size: About how many bytes will be written, if that is known; space is reserved first.
         progress: Called with the number of bytes written since its last call.
 
@@ -68,6 +69,7 @@ def staged(
         written = stages.finish()
     if written < size:
         file.truncate(written)
+    file.seek(written)
 
 
 class StagedFile:

@@ -6,6 +6,7 @@ older than the file it would be replaced by. The remote side costs one listing.
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 from dataclasses import dataclass
@@ -70,10 +71,13 @@ def sync_up(
 
     Raises:
         InvalidKey: A file's name cannot be a key; nothing was sent.
+        NotADirectoryError: There is no such folder, and ``delete`` would delete everything.
         SyncIncomplete: Some files could not be sent; all others were.
     """
     root = Path(folder)
-    local = {key: path for key, path in sorted(_scan(root)) if include is None or include(key)}
+    if delete and not root.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "there is no such folder to delete by", str(root))
+    local = _files(root, include)
     remote = _listing(storage, prefix, include)
     digests = DigestCache() if cache is None else cache
 
@@ -139,14 +143,10 @@ def sync_down(
         return remote[key].size
 
     def remove(key: str) -> None:
-        (root / key).unlink(missing_ok=True)
+        found[key].unlink(missing_ok=True)
 
-    found = (
-        {key for key, _ in _scan(root) if include is None or include(key)}
-        if delete
-        else set[str]()
-    )
-    extra = sorted(found - remote.keys())
+    found = _files(root, include) if delete else {}
+    extra = sorted(found.keys() - remote.keys())
     pool = _Pool(workers, digests)
     return pool.run(sorted(remote), is_same, fetch, extra, remove)
 
@@ -217,6 +217,16 @@ def _is_same(path: Path, stat: Stat, storage: Storage, digests: DigestCache, *, 
     return source <= target
 
 
+def _files(folder: Path, include: Callable[[str], bool] | None) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for key, path in sorted(_scan(folder)):
+        if include is None or include(key):
+            if key in files:
+                raise InvalidKey(key, "two files have this name; they differ in Unicode's forms")
+            files[key] = path
+    return files
+
+
 def _scan(folder: Path, parent: str = "") -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder with their keys; neither links nor what is being written."""
     try:
@@ -251,8 +261,8 @@ def _folder(prefix: str) -> str:
 
 
 def _make_parents(root: Path, path: Path) -> None:
-    make_folders(path.parent)
     for parent in path.relative_to(root).parents[:-1]:
         if (root / parent).is_symlink():
             name = path.relative_to(root).as_posix()
             raise InvalidKey(name, f"{root / parent} is a symbolic link, and none is followed")
+    make_folders(path.parent)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePath
+from typing import BinaryIO, TypeVar
 
 from expcore._keys import TEMPORARY
 from expcore._locks import try_lock
 
 MAX_NAME_BYTES = 255
+P = TypeVar("P", bound=PurePath)
 
 
 def create_beside(target: Path) -> tuple[BinaryIO, Path]:
@@ -29,7 +30,7 @@ def create_beside(target: Path) -> tuple[BinaryIO, Path]:
             temporary.unlink()
 
 
-def beside(target: Path, mark: str) -> Path:
+def beside(target: P, mark: str) -> P:
     """Return the name of a temporary file; 16 hexadecimal digits tell it from others."""
     suffix = f".{mark}.tmp"
     name = target.name

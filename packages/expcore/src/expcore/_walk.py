@@ -79,12 +79,16 @@ class Walk:
         data = b"{%b}" % b"".join(parts)
         return data if len(data) <= LIMIT_BYTES else self.collapse(data)
 
-    def enter(self, value: object) -> bytes | None:
+    def enter(self, value: object, *, own: bool = False) -> bytes | None:
         """Go one level down; return an encoding instead if the value is known already.
 
         Every ``enter`` that returned None is followed by a :meth:`leave`, unless the walk ends.
+
+        Args:
+            value: An object.
+            own: Not all of the value, but the attributes that it has besides its content.
         """
-        key = id(value)
+        key = ~id(value) if own else id(value)
         if key in self.stack:
             self.cyclic = True
             return b"^%x;" % (len(self.stack) - self.stack[key])
@@ -93,9 +97,9 @@ class Walk:
         self.stack[key] = len(self.stack)
         return None
 
-    def leave(self, value: object, data: bytes) -> bytes:
+    def leave(self, value: object, data: bytes, *, own: bool = False) -> bytes:
         """Come back up with an encoding."""
-        key = id(value)
+        key = ~id(value) if own else id(value)
         del self.stack[key]
         if len(data) <= LIMIT_BYTES:
             return data
