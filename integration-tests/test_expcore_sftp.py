@@ -74,6 +74,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 class TestSftp(StorageContract):
+    # One claim after another is; many at once on one connection of paramiko's have hung.
+    claims_are_atomic = False
+
     @pytest.fixture
     def storage(self, port: int) -> Iterator[Storage]:
         storage = FsspecStorage(

@@ -2,8 +2,7 @@
 
 Object stores (S3, GCS, Azure, ...) put a value in place at once. Elsewhere (SFTP, SMB, ...) a
 value is written under a temporary name and moved. ``write_new`` uses the file system's own
-exclusive creation; on S3, GCS and OpenSSH's SFTP that is atomic, elsewhere it is as good as the
-file system's.
+exclusive creation; on S3 and GCS that is atomic, elsewhere it is as good as the file system's.
 """
 
 # Values of any type pass through here; what is known of them is checked where it is used.
