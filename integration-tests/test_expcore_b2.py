@@ -520,3 +520,22 @@ def test_progress_of_a_large_file_comes_bit_by_bit(
     assert sum(up) == sum(down) == 20 * MEBIBYTE
     assert len(up) > 3
     assert len(down) > 3
+
+
+def test_pruning_leaves_the_newest_version_of_each_value(server: Any, plain: B2Storage) -> None:
+    for i in range(4):
+        for name in ("runs/a", "runs/b", "other/c"):
+            plain.write(name, str(i).encode())
+    plain._connect().hide_file("runs/of me/runs/b")
+    before = sum("runs/of me/runs/b" in v.name for v in server.versions.values())
+
+    plain.prune("runs/")
+
+    names = [version.name.removeprefix("runs/of me/") for version in server.versions.values()]
+    assert names.count("runs/a") == 1
+    assert names.count("runs/b") == before == 5  # hidden by somebody else: left as it is
+    assert names.count("other/c") == 4
+    assert plain.read("runs/a") == plain.read("other/c") == b"3"
+    RetryingStorage(plain).prune()
+    assert plain.read("other/c") == b"3"
+    assert len(server.versions) == 7

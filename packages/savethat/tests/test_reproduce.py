@@ -94,11 +94,11 @@ def test_a_run_is_run_again_with_the_code_that_git_has(sample: Project) -> None:
 
 def test_what_differs_is_said_and_the_status_tells(sample: Project) -> None:
     key = run(sample)
-    sample.write("my_project/sample.py", SAMPLE.replace("10", "99"))
+    sample.write("my_project/sample.py", SAMPLE.replace("10", "99.5"))
 
     done = sample("reproduce", "--code", ".", key, status=1)
 
-    assert "['offset']: 10 → 99" in done.stdout
+    assert "['offset']: 10 → 99.5" in done.stdout
     assert f"does not have the results of {key}" in done.stderr
 
 

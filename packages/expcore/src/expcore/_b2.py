@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from expcore._atomic import open_atomic
-from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest, listener
+from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest, listener, superseded
 from expcore._b2_errors import translated
 from expcore._credentials import B2Key
 from expcore._digest import digest_bytes, digest_file
@@ -136,6 +136,16 @@ class B2Storage(Storage):
     def delete(self, key: str) -> None:
         """Remove every version of a value; see :class:`Storage`."""
         self._delete_versions(self._name(key), f"delete {key!r}")
+
+    def prune(self, prefix: str = "") -> None:
+        """Delete all versions but the newest of each value; see :class:`Storage`."""
+        action = f"prune {prefix!r}"
+        with self._translated(action):
+            bucket = self._connect()
+            old = list(superseded(bucket, self.prefix + check_prefix(prefix)))
+        for name, id_ in old:
+            if not name.startswith(self.prefix + CLAIMS):
+                self._delete_version(id_, name, action)
 
     def upload(
         self,
@@ -268,12 +278,11 @@ class B2Storage(Storage):
 
     def _delete_versions(self, name: str, action: str) -> None:
         for version in reversed(self._versions(name, action)):
-            with (
-                self._translated(action),
-                suppress(KeyNotFound),
-                translated(self.url, action, name),
-            ):
-                self._connect().delete_file_version(version.id_, name)
+            self._delete_version(version.id_, name, action)
+
+    def _delete_version(self, id_: str, name: str, action: str) -> None:
+        with self._translated(action), suppress(KeyNotFound), translated(self.url, action, name):
+            self._connect().delete_file_version(id_, name)
 
     @contextmanager
     def _claimed(self, key: str) -> Generator[None]:

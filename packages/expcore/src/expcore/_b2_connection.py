@@ -15,12 +15,13 @@ from expcore._digest import HASHERS
 from expcore.errors import MissingExtraError, StorageUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from expcore._credentials import B2Key
 
 TIMEOUT_S = 60.0
 CONNECTIONS = 64
+PAGE_VERSIONS = 1000
 BLOCK_BYTES = 256 << 10
 DIGEST_INFO = "expcore_digest"
 """The file info in which a file sent in parts has its digest."""
@@ -84,6 +85,23 @@ class Body(io.RawIOBase):
     def close(self) -> None:
         self._response.close()
         super().close()
+
+
+def superseded(bucket: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield name and id of each version of a file that has a newer one and is not hidden."""
+    name: str | None = prefix
+    id_ = seen = None
+    is_shown = False
+    while name is not None:
+        page = bucket.api.session.list_file_versions(bucket.id_, name, id_, PAGE_VERSIONS, prefix)
+        for file in page["files"]:
+            if file["action"] not in {"upload", "hide"}:  # an upload that goes on
+                continue
+            if file["fileName"] != seen:
+                seen, is_shown = file["fileName"], file["action"] == "upload"
+            elif is_shown and file["action"] == "upload":
+                yield file["fileName"], file["fileId"]
+        name, id_ = page["nextFileName"], page["nextFileId"]
 
 
 def known_digest(content_sha1: str | None, file_info: dict[str, str]) -> str | None:

@@ -67,7 +67,6 @@ class FsspecStorage(Storage):
         protocols = {protocol} if isinstance(protocol, str) else set(protocol)
         self._at_once = bool(protocols & PUTS_AT_ONCE)
         self._is_local = "file" in protocols
-        self._is_sftp = "sftp" in protocols
 
     def __repr__(self) -> str:
         return f"FsspecStorage({self.url!r})"
@@ -128,8 +127,6 @@ class FsspecStorage(Storage):
                 # In these two fsspec only looks before it writes.
                 if self._is_local:
                     write_file(path, value, overwrite=False)
-                elif self._is_sftp:
-                    self._claim_by_rename(path, value)
                 else:
                     self._fs.pipe_file(path, value, mode="create")
             except FileExistsError:
@@ -160,20 +157,6 @@ class FsspecStorage(Storage):
             except OSError:  # of a folder; which error it is depends on the file system
                 if not self._fs.isdir(path):
                     raise
-
-    def _claim_by_rename(self, path: str, value: bytes) -> None:
-        """Claim a name by SFTP's own rename, which refuses one that is taken."""
-        target = self._beside(path)
-        try:
-            self._fs.pipe_file(target, value)
-            self._fs.ftp.rename(target, path)
-        except OSError as error:
-            if self._fs.exists(target):
-                self._fs.rm_file(target)
-            # The protocol has no error of its own for this.
-            if self._fs.exists(path):
-                raise FileExistsError(path) from error
-            raise
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"

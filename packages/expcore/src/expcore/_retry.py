@@ -154,6 +154,10 @@ class RetryingStorage(Storage):
         """Remove a value; see :class:`Storage`."""
         self.retry.call(lambda: self.inner.delete(key))
 
+    def prune(self, prefix: str = "") -> None:
+        """Remove what newer values have replaced; see :class:`Storage`."""
+        self.retry.call(lambda: self.inner.prune(prefix))
+
     def upload(
         self,
         path: str | os.PathLike[str],

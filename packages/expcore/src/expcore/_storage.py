@@ -109,6 +109,14 @@ class Storage(Protocol):
         """Remove a value; if there is none, do nothing."""
         ...
 
+    def prune(self, prefix: str = "") -> None:  # noqa: ARG002 -- for those that keep versions
+        """Remove what newer values have replaced, where the storage keeps that; no value changes.
+
+        Args:
+            prefix: Of the keys to look at.
+        """
+        return None
+
     def read(self, key: str) -> bytes:
         """Return a value.
 

@@ -147,7 +147,16 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
     remote.write(f"{key}/{STATE}", synced.encode())
     synced.write(folder)
     unmark(storage, key)
+    _prune(remote, key)
     return key
+
+
+def _prune(remote: expcore.Storage, key: str) -> None:
+    """Leave one version of each file, whatever was uploaded twice; older ones do no harm."""
+    from expcore import ExpcoreError
+
+    with suppress(ExpcoreError):  # the key may be allowed to write only
+        impatient(remote).prune(f"{key}/")
 
 
 def push_pending(storage: Files, *, limit_s: float = float("inf")) -> Iterator[str]:
