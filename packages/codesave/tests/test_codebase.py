@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import pickle
 import sys
 import weakref
+from pathlib import Path
 
 import pytest
 
-from codesave import Codebase, UniqueCodebase
+from codesave import Codebase, UniqueCodebase, checkpoint
 
 
 def test_a_codebase_is_used_by_plain_imports_again_and_again(zipped, version):
@@ -181,3 +183,17 @@ def test_what_is_kept_of_many_codebases_stays_apart(zipped):
 
     assert [new() for new in kept] == [0, 1, 2]
     assert "kept" not in sys.modules
+
+
+def test_large_files_are_unpacked_whole_whatever_threads_do(tree, tmp_path, monkeypatch):
+    """Some versions of zipfile mix up places when several threads open members with extras."""
+    files = {f"data{i}.bin": os.urandom(5 << 20) for i in range(8)}
+    folder = tree({"a.py": "x = 1\n"})
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    checkpoint(folder, tmp_path / "o.zip", verbose=False, ignore_larger_than=None)
+
+    for i in range(3):
+        monkeypatch.setenv("CODESAVE_CACHE", str(tmp_path / f"cache{i}"))
+        module = Path(UniqueCodebase(tmp_path / "o.zip").import_module("a").__file__)
+        assert {name: module.with_name(name).read_bytes() for name in files} == files

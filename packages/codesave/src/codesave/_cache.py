@@ -15,6 +15,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from codesave._archive import opened
@@ -119,22 +120,37 @@ def _extract_all(archive: zipfile.ZipFile, code: Path) -> None:
     for name in sorted(names):
         (code / name).mkdir(parents=True, exist_ok=True)
 
+    # Python 3.12 and 3.13.0 read from the wrong place when several threads open members.
+    lock = Lock()
+
     def extract(start: int) -> None:
         for member in members[start::_THREADS]:
-            _extract(archive, member, code)
+            _extract(archive, member, code, lock)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(extract, range(_THREADS)))  # the list raises what a thread raised
 
 
-def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, code: Path) -> None:
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, code: Path, lock: Lock) -> None:
     # Read-only: an edit here would be run as if it were the code that was saved.
     mode = 0o555 if member.external_attr >> 16 & stat.S_IXUSR else 0o444
     target = os.path.join(code, member.filename)  # noqa: PTH118 - a Path each takes its time
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with archive.open(member) as source, os.fdopen(os.open(target, flags, mode), "wb") as file:
-        while chunk := source.read(1 << 20):
+    with os.fdopen(os.open(target, flags, mode), "wb") as file:
+        for chunk in _chunks(archive, member, lock):
             file.write(chunk)
+
+
+def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, lock: Lock) -> Iterator[bytes]:
+    with lock:
+        source = archive.open(member)
+    with source:
+        while True:
+            with lock:
+                chunk = source.read(1 << 20)
+            if not chunk:
+                return
+            yield chunk
 
 
 def _make_writable(function: object, path: str, _: object) -> None:

@@ -105,9 +105,13 @@ class Previous:
 
     def _at(self, offset: int, size: int) -> bytes:
         assert self._file is not None  # noqa: S101 - only called for members that were read
+        parts: list[bytes] = []
         with self._lock:  # several threads read
             self._file.seek(offset)
-            return self._file.read(size)
+            while size > 0 and (part := self._file.read(size)):  # which may give less
+                parts.append(part)
+                size -= len(part)
+        return b"".join(parts)
 
     def __enter__(self) -> Self:
         return self
