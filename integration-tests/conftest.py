@@ -1,4 +1,4 @@
-"""What several of these tests need: the wheels of the six packages, an S3 service."""
+"""What several of these tests need: the wheels of the six packages, services for S3 and B2."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from b2_server import B2Server
 from environments import ROOT
 
 FOLDERS = ["expcore", "codesave", "persist-to-disk", "savethat", "ckpt", "torch-saveload"]
@@ -71,3 +72,25 @@ def s3_elsewhere(s3_service: dict[str, str]) -> tuple[str, dict[str, str]]:
     made = f"import s3fs; s3fs.S3FileSystem().mkdir({bucket!r})"
     subprocess.run([sys.executable, "-c", made], env=reach, check=True)
     return f"s3://{bucket}", reach
+
+
+@pytest.fixture
+def b2_elsewhere() -> Iterator[tuple[str, dict[str, str]]]:
+    """The URL of a bucket, and the environment of a process that is to reach its B2 service."""
+    pytest.importorskip("b2sdk")
+    with B2Server() as server:
+        reach = {
+            "B2_APPLICATION_KEY_ID": server.key_id,
+            "B2_APPLICATION_KEY": server.key,
+            "B2_REALM": server.url,
+        }
+        yield "b2://bucket", {**os.environ, **reach}
+
+
+@pytest.fixture
+def b2_bucket(b2_elsewhere: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a bucket on a B2 service that this process can reach."""
+    bucket, reach = b2_elsewhere
+    for name in ("B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY", "B2_REALM"):
+        monkeypatch.setenv(name, reach[name])
+    return bucket

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -71,17 +68,6 @@ print(stored())
 Run = Callable[[str, str], list[str]]
 
 
-def load_server() -> Any:
-    if "b2_server" not in sys.modules:
-        path = Path(__file__).with_name("b2_server.py")
-        spec = importlib.util.spec_from_file_location("b2_server", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["b2_server"]
-
-
 @pytest.fixture
 def s3(s3_elsewhere: tuple[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
     """A URL on an S3 service on the loopback interface, and how to reach it."""
@@ -90,16 +76,10 @@ def s3(s3_elsewhere: tuple[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
 
 
 @pytest.fixture
-def b2() -> Iterator[tuple[str, dict[str, str]]]:
+def b2(b2_elsewhere: tuple[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
     """A URL on a B2 service on the loopback interface, and how to reach it."""
-    pytest.importorskip("b2sdk")
-    with load_server().B2Server() as server:
-        reach = {
-            "B2_APPLICATION_KEY_ID": server.key_id,
-            "B2_APPLICATION_KEY": server.key,
-            "B2_REALM": server.url,
-        }
-        yield "b2://bucket/run-7", {**os.environ, **reach}
+    bucket, reach = b2_elsewhere
+    return f"{bucket}/run-7", reach
 
 
 @pytest.fixture(params=["s3", "b2"])

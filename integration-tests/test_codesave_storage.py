@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,19 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def b2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    pytest.importorskip("b2sdk")
-    path = Path(__file__).with_name("b2_server.py")
-    spec = importlib.util.spec_from_file_location("b2_server", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.B2Server() as server:
-        monkeypatch.setenv("B2_APPLICATION_KEY_ID", server.key_id)
-        monkeypatch.setenv("B2_APPLICATION_KEY", server.key)
-        monkeypatch.setenv("B2_REALM", server.url)
-        yield "b2://bucket"
+def b2(b2_bucket: str) -> str:
+    return b2_bucket
 
 
 @pytest.fixture

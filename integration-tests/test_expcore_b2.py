@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from b2_server import B2Server
 
 pytest.importorskip("b2sdk")
 
@@ -38,25 +38,13 @@ from expcore import (
 )
 from expcore.testing import StorageContract, keys
 
-
-def load_server() -> Any:
-    if "b2_server" not in sys.modules:
-        path = Path(__file__).with_name("b2_server.py")
-        spec = importlib.util.spec_from_file_location("b2_server", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["b2_server"]
-
-
 MEBIBYTE = 1 << 20
 QUICK = Retry(attempts=4, first_wait_s=0.01, longest_wait_s=0.05)
 
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    with load_server().B2Server() as running:
+    with B2Server() as running:
         yield running
 
 

@@ -5,7 +5,6 @@ In none of these cases is a result lost, or a run called completed that is not.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from b2_server import B2Server
 
 pytest.importorskip("b2sdk")
 
@@ -56,20 +56,9 @@ if __name__ == "__main__":
 """
 
 
-def load_server() -> Any:
-    if "b2_server" not in sys.modules:
-        path = Path(__file__).with_name("b2_server.py")
-        spec = importlib.util.spec_from_file_location("b2_server", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["b2_server"]
-
-
 @pytest.fixture
 def server() -> Iterator[Any]:
-    with load_server().B2Server() as running:
+    with B2Server() as running:
         yield running
 
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -29,25 +23,9 @@ class Net(nn.Module, SaveLoad):
         self.second = nn.Linear(width, width)
 
 
-def load_server() -> Any:
-    if "b2_server" not in sys.modules:
-        path = Path(__file__).with_name("b2_server.py")
-        spec = importlib.util.spec_from_file_location("b2_server", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["b2_server"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["b2_server"]
-
-
 @pytest.fixture
-def b2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    pytest.importorskip("b2sdk")
-    with load_server().B2Server() as server:
-        monkeypatch.setenv("B2_APPLICATION_KEY_ID", server.key_id)
-        monkeypatch.setenv("B2_APPLICATION_KEY", server.key)
-        monkeypatch.setenv("B2_REALM", server.url)
-        yield "b2://bucket/models"
+def b2(b2_bucket: str) -> str:
+    return f"{b2_bucket}/models"
 
 
 @pytest.fixture
