@@ -14,6 +14,7 @@ from loguru import logger
 
 import savethat
 from savethat import _plugins, _project_dir
+from savethat._config import Config
 
 MAIN = """
 from pathlib import Path
@@ -137,3 +138,16 @@ def importable(
         file = getattr(sys.modules[name], "__file__", None) or ""
         if file.startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> savethat.Storage:
+    """A storage with a remote, which is another folder."""
+    remote = (tmp_path / "remote").as_uri()
+    return savethat.Storage(Config(local_path=tmp_path / "local", remote=remote))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
+    """The same remote, from another machine."""
+    return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))

@@ -39,19 +39,6 @@ def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | N
     return node.key
 
 
-@pytest.fixture
-def synced(tmp_path: Path) -> savethat.Storage:
-    """A storage with a remote, which is another folder."""
-    remote = (tmp_path / "remote").as_uri()
-    return savethat.Storage(Config(local_path=tmp_path / "local", remote=remote))
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
-    """The same remote, from another machine."""
-    return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))
-
-
 def test_paths_and_files(storage: savethat.Storage, tmp_path: Path) -> None:
     assert storage / "a" / "b.csv" == tmp_path / "data_storage" / "a" / "b.csv"
     with storage.open("new/folder/data.csv", "w") as file:

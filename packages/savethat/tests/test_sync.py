@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import savethat
-from savethat._config import Config
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,6 @@ def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | N
     except ValueError:
         assert word == "fail"
     return node.key
-
-
-@pytest.fixture
-def synced(tmp_path: Path) -> savethat.Storage:
-    """A storage with a remote, which is another folder."""
-    remote = (tmp_path / "remote").as_uri()
-    return savethat.Storage(Config(local_path=tmp_path / "local", remote=remote))
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
-    """The same remote, from another machine."""
-    return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))
 
 
 def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
