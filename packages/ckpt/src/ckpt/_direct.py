@@ -3,7 +3,7 @@
 The file is written in stages by several threads (:func:`expcore.write_stages`); each is filled
 in pieces that are copied and checksummed while they are near the processor. A member's checksum
 stands before its data: where it goes beyond a stage, the block with the checksum is kept, and
-written once more when that is known. What fills no block is written with the central directory.
+written once more when that is known.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def write_npz(
         OSError: It could not be written; an older file is as it was.
     """
     stages = _Stages(plan)
-    whole = plan.end - plan.end % BLOCK
     with open_atomic(path) as file:
-        write_stages(file, whole, stages.fill, progress=progress)
-        for begin, block in stages.finish(whole):
+        write_stages(file, plan.end, stages.fill, progress=progress)
+        for begin, block in stages.finish():
             file.seek(begin)
             file.write(block)
+        file.seek(plan.end)
         file.write(_zip.directory(plan.members, stages.crcs, plan.end))
 
 
@@ -107,16 +107,8 @@ class _Stages:
         self.parts.append((row, begin, crc, length))
         return False
 
-    def finish(self, whole: int) -> list[tuple[int, bytearray]]:
-        """What is still to be written, in order: the blocks that waited, and what fills none.
-
-        Args:
-            whole: The bytes that the stages had.
-        """
-        rest = bytearray(self.plan.end - whole)
-        if rest:
-            self.fill(memoryview(rest), whole)
-        self.blocks[whole] = rest
+    def finish(self) -> list[tuple[int, bytearray]]:
+        """The blocks that waited, with their checksums, in order."""
         for row, _, crc, length in sorted(self.parts):
             self.crcs[row] = crc32_combine(self.crcs[row], crc, length)
         for row in {part[0] for part in self.parts}:
