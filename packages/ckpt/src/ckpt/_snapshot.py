@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ckpt._npz import PIECE
+from expcore import anonymous
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,20 +21,6 @@ PART = 32 << 20
 MANY = 64 << 20
 """From so many bytes on, several threads copy."""
 THREADS = 3
-
-
-def anonymous(size: int) -> mmap.mmap:
-    """Memory of this process alone, in large pages if there are any: each is slow when first used.
-
-    Not shared with forks: a child that saves must not change what its parent is writing.
-    """
-    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
-        return mmap.mmap(-1, size)
-    made = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without them
-            made.madvise(mmap.MADV_HUGEPAGE)
-    return made
 
 
 class Snapshot:

@@ -11,6 +11,7 @@ from expcore._folders import make_folders
 from expcore._local import LocalStorage
 from expcore._memory import MemoryStorage
 from expcore._open import open_storage
+from expcore._pages import anonymous
 from expcore._progress import progress_bar
 from expcore._resolve import register
 from expcore._signal import Signal, SignalWarning
@@ -68,6 +69,7 @@ __all__ = [
     "SyncReport",
     "UndigestableError",
     "UnknownSchemeError",
+    "anonymous",
     "crc32",
     "crc32_combine",
     "digest",

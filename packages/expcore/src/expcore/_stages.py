@@ -10,7 +10,6 @@ the system or the file system has no direct writes, they are ordinary ones.
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import threading
 from collections import deque
@@ -20,6 +19,8 @@ try:
     import fcntl
 except ImportError:  # Windows: all writes are buffered
     fcntl = None  # type: ignore[assignment]
+
+from expcore._pages import anonymous
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -163,7 +164,7 @@ class StageWriter:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(mmap.mmap(-1, STAGE_BYTES))
+            return memoryview(anonymous(STAGE_BYTES))
 
     def write(self, stage: memoryview, length: int, offset: int) -> int:
         """Write a stage and take its memory back; the last one may be shorter.
