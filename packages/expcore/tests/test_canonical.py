@@ -388,52 +388,36 @@ def test_an_array_has_the_digest_of_its_values_whatever_its_strides(data: Any) -
 
 
 @pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f2", ">f2", "<c8"])
-@pytest.mark.parametrize("helper", ["none", "quick", "slow", "stuck"])
 @pytest.mark.parametrize("place", [None, 0, 1_000_000, -1])
-def test_large_arrays_have_one_kind_of_nan(
-    monkeypatch: pytest.MonkeyPatch, helper: str, place: int | None, dtype: str
-) -> None:
-    """Whether the second thread looks at all of an array, at some of it, or at nothing."""
+def test_large_arrays_have_one_kind_of_nan(place: int | None, dtype: str) -> None:
     np = pytest.importorskip("numpy")
-    from expcore import _nan
-
-    lead = {"quick": 1 << 20, "slow": 4, "stuck": -(1 << 20)}
-    monkeypatch.setattr(_nan, "LEAD", lead.get(helper, 0))
-    monkeypatch.setattr(_nan, "SHARED_BYTES", 1 << 17)
-    helped = 1 << (40 if helper == "none" else 20)
-    monkeypatch.setattr(_nan, "HELPED_BYTES", helped)
     plain = (np.arange(2_000_000) % 1000).astype(dtype)
     one, other = plain.copy(), plain.copy()
     if place is not None:
         one[place], other[place] = np.nan, -np.nan
 
-    assert digest(one) == digest(other) == digest(one.reshape(2, -1).copy().reshape(-1))
+    assert digest(one) == digest(other) == digest(np.repeat(one, 2)[::2])
     assert (digest(one) == digest(plain)) == (place is None)
 
 
-def test_a_look_for_nan_that_fails_is_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest is then that of the slow way, never that of bytes nobody has looked at."""
-    np = pytest.importorskip("numpy")
-    from expcore import _nan
+@pytest.mark.parametrize("place", [0, 1_000_000, -1])
+def test_large_tensors_have_one_kind_of_nan(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 is looked at by its bits; without numpy, torch looks."""
+    torch = pytest.importorskip("torch")
+    from expcore import _encoders_torch
 
-    one = np.arange(300_000.0)
-    one[1] = np.nan
-    other = one.copy()
-    other[1] = -other[1]
-    expected = digest(one)
-    monkeypatch.setattr(_nan, "SHARED_BYTES", 1 << 17)
-    monkeypatch.setattr(_nan, "HELPED_BYTES", 1 << 20)
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
-    look = _nan.has_nan
+    for dtype in (torch.float32, torch.bfloat16, torch.float8_e5m2):
+        plain = (torch.arange(2_000_000) % 1000).to(dtype)
+        one, other = plain.clone(), plain.clone()
+        one[place] = torch.nan
+        other[place] = -one[place].float()
+        found = digest(one)
 
-    def fail_in_thread(array: Any) -> bool:
-        if threading.current_thread().name == "expcore-nan":
-            raise MemoryError
-        return bool(look(array))
-
-    monkeypatch.setattr(_nan, "has_nan", fail_in_thread)
-
-    assert digest(one) == digest(other) == expected
+        assert digest(other) == found != digest(plain)
+        if _encoders_torch.flat_digest is not None:
+            with monkeypatch.context() as without_numpy:
+                without_numpy.setattr(_encoders_torch, "flat_digest", None)
+                assert digest(one) == digest(other) == found
 
 
 def test_a_function_made_a_ufunc_is_refused_because_numpy_hides_it() -> None:

@@ -9,6 +9,7 @@ side by side cannot be read in two ways:
 ``f`` 8 bytes              float, little-endian; every NaN is one NaN
 ``c`` 16 bytes             complex
 ``s`` ``b`` n ``:`` ...    str (UTF-8), bytes, behind their length in hex
+``b`` n ``#`` digest       more than half a mebibyte of bytes (:mod:`expcore._leaves`)
 ``(`` ... ``)``            tuple
 ``[`` ... ``]``            list
 ``{`` ... ``}``            dict, sorted by key
@@ -23,7 +24,7 @@ side by side cannot be read in two ways:
 
 One dictionary from type to encoder is the whole dispatch; what is not in it is resolved once
 per type by :mod:`expcore._resolve`. Names of variables, order of insertion, identity and
-sharing leave no trace. Large buffers are digested where they lie.
+sharing leave no trace. Large buffers are digested where they lie, on several cores.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from math import isnan
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from expcore._leaves import LEAF_BYTES, content_digest
 from expcore._resolve import resolve
 from expcore._walk import LIMIT_BYTES, TABLE, Walk
 from expcore.errors import UndigestableError
@@ -35,6 +36,8 @@ def _bytes(value: bytes, walk: Walk) -> bytes:
     size = len(value)
     if size <= LIMIT_BYTES:
         return b"b%x:%b" % (size, value)
+    if size > LEAF_BYTES:
+        return b"b%x#%b" % (size, content_digest(walk.hasher, value))
     hasher = walk.hasher()
     hasher.update(b"b")
     hasher.update(value)

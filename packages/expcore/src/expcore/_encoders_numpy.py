@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expcore._encoders_objects import class_name, state_of
-from expcore._nan import has_nan, update_unless_nan
+from expcore._leaves import content_digest, stream_digest
+from expcore._nan import with_one_nan
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from expcore._walk import Encoder, Walk
 
@@ -53,29 +54,32 @@ def _content(array: Any, walk: Walk) -> bytes:
         return _objects(array, walk)
     if array.nbytes <= INLINE_BYTES:
         return walk.encode(b"".join(_pieces(array)))
-    hasher = walk.hasher()
     if not array.flags.c_contiguous or dtype.char in "gG":
-        for piece in _pieces(array):
-            hasher.update(piece)
-    elif dtype.kind in "fc":
-        return walk.encode(_hash_floats(walk, array.reshape(-1)))
-    else:
-        hasher.update(_view(array))
-    return walk.encode(hasher.digest())
+        return walk.encode(stream_digest(walk.hasher, _pieces(array)))
+    return walk.encode(flat_digest(array.reshape(-1), walk))
 
 
-def _hash_floats(walk: Walk, flat: Any) -> bytes:
-    """Digest numbers as they lie, but with one kind of NaN."""
-    hasher = walk.hasher()
-    if not update_unless_nan(hasher, flat):
-        hasher = walk.hasher()
-        for piece in _pieces(flat):
-            hasher.update(piece)
-    return hasher.digest()
+def flat_digest(flat: Any, walk: Walk, one_nan: Callable[[Any], Any] | None = None) -> bytes:
+    """Digest a contiguous array of one dimension.
 
+    Args:
+        flat: The array.
+        walk: The walk it is met on.
+        one_nan: Returns a copy of a part with NaNs that are alike, or None if there are none;
+            by default what its dtype needs.
+    """
+    data = flat.view(np.uint8) if flat.size else b""
+    if one_nan is None and flat.dtype.kind in "fc":
+        one_nan = with_one_nan
+    if one_nan is None:
+        return content_digest(walk.hasher, data)
+    size = flat.dtype.itemsize
 
-def _view(array: Any) -> Any:
-    return array.reshape(-1).view(np.uint8) if array.size else b""
+    def instead(start: int, stop: int) -> Any:
+        other = one_nan(flat[start // size : stop // size])
+        return None if other is None else other.view(np.uint8)
+
+    return content_digest(walk.hasher, data, instead)
 
 
 def _pieces(array: Any) -> Iterator[bytes]:
@@ -95,17 +99,9 @@ def _pieces(array: Any) -> Iterator[bytes]:
     for start in range(0, flat.size, step):
         piece = flat[start : start + step]
         if piece.dtype.kind in "fc":
-            with np.errstate(all="ignore"):
-                piece = _with_one_nan(piece) if has_nan(piece) else piece
+            other = with_one_nan(piece)
+            piece = piece if other is None else other
         yield _unpadded(piece) if piece.dtype.char in "gG" else piece.tobytes()
-
-
-def _with_one_nan(array: Any) -> Any:
-    array = array.copy()
-    parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
-    for part in parts:
-        part[np.isnan(part)] = np.nan
-    return array
 
 
 def _unpadded(array: Any) -> bytes:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from expcore._encoders_objects import class_name
+from expcore._leaves import content_digest
 from expcore.errors import UndigestableError
+
+try:
+    from expcore._encoders_numpy import flat_digest
+    from expcore._nan import bits_with_one_nan
+except ImportError:  # torch may be there without numpy
+    flat_digest = bits_with_one_nan = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from expcore._walk import Encoder, Walk
@@ -69,6 +76,14 @@ def _quantized(value: Any, walk: Walk) -> bytes:
 
 def _dense(value: Any, walk: Walk) -> bytes:
     value = value.resolve_conj().resolve_neg().cpu().contiguous()
+    size = value.numel() * value.element_size()
+    if (
+        flat_digest is not None
+        and size > INLINE_BYTES
+        and (numbers := _numbers(value)) is not None
+    ):
+        one_nan = bits_with_one_nan if value.dtype == torch.bfloat16 else None
+        return walk.encode(flat_digest(numbers.reshape(-1), walk, one_nan))
     if value.is_floating_point() or value.is_complex():
         # The maximum of numbers with a NaN among them is one: no copy where there is none.
         real = torch.view_as_real(value) if value.is_complex() else value
@@ -77,15 +92,20 @@ def _dense(value: Any, walk: Walk) -> bytes:
             # Not masked_fill, which eight-bit floats do not have.
             real = torch.where(nan, torch.full((), float("nan"), dtype=real.dtype), real)
             value = torch.view_as_complex(real) if value.is_complex() else real
-    size = value.numel() * value.element_size()
-    # A view of the memory itself: torch may be there without numpy.
     memory = (ctypes.c_char * size).from_address(value.data_ptr()) if size else b""
-    data = memoryview(memory).cast("B")
     if size <= INLINE_BYTES:
-        return walk.encode(bytes(data))
-    hasher = walk.hasher()
-    hasher.update(data)
-    return walk.encode(hasher.digest())
+        return walk.encode(bytes(memory))
+    return walk.encode(content_digest(walk.hasher, memory))
+
+
+def _numbers(value: Any) -> Any:
+    """Return a tensor's memory as an array of numpy's, or None if that has no such dtype."""
+    try:
+        if value.dtype == torch.bfloat16:
+            return value.view(torch.int16).numpy().view("u2")
+        return value.numpy()
+    except (RuntimeError, TypeError):
+        return None
 
 
 def _isnan(value: Any) -> Any:
