@@ -140,14 +140,14 @@ def test_more_than_four_gib_come_back(tmp_path) -> None:
     from ckpt import _zip
 
     size = 5 << 30
-    members, end = _zip.lay_out([("a", size), ("b", 3), ("c", 4)])
+    layout = _zip.lay_out([b"a", b"b", b"c"], [size, 3, 4])
     crcs = [0, 1, 2]
     with Path("big.zip").open("wb") as file:
-        for member, crc in zip(members, crcs, strict=True):
-            file.seek(member.offset)
-            file.write(_zip.local_header(member, crc))
-        file.seek(end)
-        file.write(_zip.directory(members, crcs, end))
+        for row, header in enumerate(_zip.local_headers(layout, range(3), crcs)):
+            file.seek(layout.offsets[row])
+            file.write(header)
+        file.seek(layout.end)
+        file.write(_zip.directory(layout, crcs))
 
     with zipfile.ZipFile("big.zip") as z:
         assert [(i.filename, i.file_size, i.CRC) for i in z.infolist()] == [
@@ -160,9 +160,9 @@ def test_more_than_four_gib_come_back(tmp_path) -> None:
     source = PathSource("big.zip")
     found = read_directory(source)
     assert (found.names, found.sizes, found.crcs) == ([b"a", b"b", b"c"], [size, 3, 4], crcs)
-    for row, member in enumerate(members):
+    for row, start in enumerate(layout.starts):
         header = source.read(found.offsets[row], 100)
-        assert found.offsets[row] + found.data_start(row, header) == member.start
+        assert found.offsets[row] + found.data_start(row, header) == start
     source.file.close()
 
 

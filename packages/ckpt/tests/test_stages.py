@@ -32,8 +32,7 @@ ARRAYS = {
 def staged(request, monkeypatch):
     """Stages so small that arrays, headers and checksums go across their edges."""
     monkeypatch.setattr(_stages, "STAGE_BYTES", request.param)
-    monkeypatch.setattr(_direct, "SMALL", 1000)
-    for module in (_npz, _arena):
+    for module in (_npz, _arena, _direct):
         monkeypatch.setattr(module, "PIECE", 1000)
     monkeypatch.setattr(_arena, "LARGE", 20_000)
     monkeypatch.setattr(_arena, "TASK", 30_000)

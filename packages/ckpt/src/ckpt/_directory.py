@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from ckpt._entries import read_entries, shown
-from ckpt._zip import CENTRAL, END, END64, LOCAL, LOCATOR, MAX16, MAX32
+from ckpt._zip import END, END64, ENTRY, LOCAL, LOCATOR, MAX16, MAX32
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -189,7 +189,7 @@ def _find(source: Source) -> tuple[int, int, int, int]:
             source.read(end, END64.size)
         )
     base = end - size - offset
-    if base < 0 or count * CENTRAL.size > size:
+    if base < 0 or count * ENTRY.itemsize > size:
         raise ValueError("its end record contradicts its size")
     return count, size, offset, base
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt._zip import CENTRAL, MAX32
+from ckpt._zip import ENTRY, MAX32
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from ckpt._dtypes import Array
 
 ENCRYPTED = 0x1
-ENTRY = np.dtype(
-    "S4,<u2,<u2,<u2,<u2,<u2,<u2,<u4,<u4,<u4,<u2,<u2,<u2,<u2,<u2,<u4,<u4"
-)  # as CENTRAL
-MAGIC, FLAGS, METHOD, CRC, PACKED, SIZE, NAME, EXTRA, COMMENT, OFFSET = (
-    f"f{i}" for i in (0, 3, 4, 7, 8, 9, 10, 11, 12, 16)
-)
 FEW, MANY = 256, 1 << 14
 """Rows that are looked at together: at first, and at most."""
 
@@ -47,10 +41,10 @@ def read_entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
 
 def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
     """The entries from a place on that are as wide as the first, and their names."""
-    if at + CENTRAL.size > len(data):
+    if at + ENTRY.itemsize > len(data):
         raise ValueError("its list of members is too short")
     length, extra, comment = struct.unpack_from("<3H", data, at + 28)
-    width = CENTRAL.size + length + extra + comment
+    width = ENTRY.itemsize + length + extra + comment
     if at + width > len(data):
         raise ValueError("its list of members is damaged")
     row = np.dtype(
@@ -58,8 +52,8 @@ def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
     )
     table: Array = np.frombuffer(data, row, min(most, (len(data) - at) // width), at)
     entry = table["entry"]
-    other = (entry[NAME] != length) | (entry[EXTRA] != extra) | (entry[COMMENT] != comment)
-    other |= entry[MAGIC] != b"PK\1\2"
+    other = (entry["name"] != length) | (entry["extra"] != extra) | (entry["comment"] != comment)
+    other |= entry["magic"] != b"PK\1\2"
     table = table[: int(other.argmax())] if other.any() else table
     if not len(table):
         raise ValueError("its list of members is damaged")
@@ -68,7 +62,9 @@ def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
 
 def _columns(table: Array, names: Sequence[bytes]) -> Array:
     entry = table["entry"]
-    packed, size, offset = (entry[field].astype(np.int64) for field in (PACKED, SIZE, OFFSET))
+    packed, size, offset = (
+        entry[field].astype(np.int64) for field in ("packed", "size", "offset")
+    )
     large = np.flatnonzero((packed == MAX32) | (size == MAX32) | (offset == MAX32))
     for i in large.tolist():
         extra = table["extra"][i].tobytes()
@@ -77,10 +73,10 @@ def _columns(table: Array, names: Sequence[bytes]) -> Array:
             size[i], packed[i], offset[i] = _widen(extra, *fields)
         except OverflowError as error:
             raise ValueError(f"member {shown(names[i])} claims more than it has") from error
-    odd = np.flatnonzero((entry[FLAGS] & ENCRYPTED) | (entry[METHOD] != 0) | (packed != size))
+    odd = np.flatnonzero((entry["flags"] & ENCRYPTED) | (entry["method"] != 0) | (packed != size))
     if odd.size:
         raise ValueError(f"member {shown(names[int(odd[0])])} is compressed or encrypted")
-    columns: list[Any] = [size, offset, entry[CRC]]
+    columns: list[Any] = [size, offset, entry["crc"]]
     return np.stack([np.asarray(column, np.int64) for column in columns])
 
 

@@ -72,7 +72,7 @@ def save_var_collection(
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
         plan = plan_npz(arrays, meta)
-        with slow_progress(f"save {path}", plan.end) as advance:
+        with slow_progress(f"save {path}", plan.layout.end) as advance:
             write_npz(path, plan, advance)
         announce(path)
     else:

@@ -35,12 +35,10 @@ PIECE = 256 << 10
 class Plan:
     """Where everything of a file goes, before a byte of it is written."""
 
-    members: list[_zip.Member]
+    layout: _zip.Layout
     heads: list[bytes]
     """What stands before each array: its npy header."""
     bodies: list[Array]
-    end: int
-    """Where the central directory begins."""
 
 
 def plan_npz(arrays: Mapping[str, Array], meta: Mapping[str, Any] | None = None) -> Plan:
@@ -63,14 +61,13 @@ def plan_npz(arrays: Mapping[str, Array], meta: Mapping[str, Any] | None = None)
     except UnsupportedValueError as error:
         name = list(arrays)[len(bodies) - 1]
         raise UnsupportedValueError(name, error.reason) from None
-    titles = [NAMES, *(f"{i}.npy" for i in range(len(arrays)))]
+    titles = [NAMES.encode(), *map(b"%d.npy".__mod__, range(len(arrays)))]
     if meta:
-        titles.append(META)
+        titles.append(META.encode())
         heads.append(encode_meta(meta))
         bodies.append(np.empty(0, np.uint8))
     sizes = [len(head) + body.nbytes for head, body in zip(heads, bodies, strict=True)]
-    members, end = _zip.lay_out(zip(titles, sizes, strict=True))
-    return Plan(members, heads, bodies, end)
+    return Plan(_zip.lay_out(titles, sizes), heads, bodies)
 
 
 def encode_npz(
@@ -85,14 +82,14 @@ def encode_npz(
     """
     plan = plan_npz(arrays, meta)
     crcs: list[int] = []
-    for member, head, body in zip(plan.members, plan.heads, plan.bodies, strict=True):
+    for row, (head, body) in enumerate(zip(plan.heads, plan.bodies, strict=True)):
         crc = crc32(head)
         for piece in pieces(body, 0, body.nbytes):
             crc = crc32(piece, crc)
         crcs.append(crc)
-        yield _zip.local_header(member, crc) + head
+        yield from (*_zip.local_headers(plan.layout, range(row, row + 1), [crc]), head)
         yield from cast("Iterator[Buffer]", pieces(body, 0, body.nbytes))
-    yield _zip.directory(plan.members, crcs, plan.end)
+    yield _zip.directory(plan.layout, crcs)
 
 
 def pieces(array: Array, begin: int, end: int) -> Iterator[Array]:

@@ -11,16 +11,28 @@ defined. Reading is :mod:`ckpt._directory`.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 ALIGN = 64
 PAD = struct.Struct("<3H")
 LOCAL = struct.Struct("<4s5H3I2H")
-CENTRAL = struct.Struct("<4s6H3I5H2I")
+ENTRY = np.dtype(
+    [
+        *(("magic", "S4"), ("by", "<u2"), ("needs", "<u2"), ("flags", "<u2"), ("method", "<u2")),
+        *(("time", "<u2"), ("date", "<u2"), ("crc", "<u4"), ("packed", "<u4"), ("size", "<u4")),
+        *(("name", "<u2"), ("extra", "<u2"), ("comment", "<u2"), ("disk", "<u2")),
+        *(("kind", "<u2"), ("mode", "<u4"), ("offset", "<u4")),
+    ]
+)
+"""An entry of the central directory; its name, extra and comment follow."""
 END = struct.Struct("<4s4H2IH")
 END64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR = struct.Struct("<4sIQI")
@@ -31,79 +43,90 @@ MODE = 0o100644 << 16
 DATE = 0x0021  # 1980-01-01: the clock must not change the bytes
 CRC_AT = 14
 """Where in a local header the checksum is."""
-PLAIN_START, LARGE_START = (
-    struct.pack("<4s5H", b"PK\3\4", version, 0, 0, 0, DATE)
-    for version in (PLAIN_VERSION, ZIP64_VERSION)
-)
 
 
-class Member(NamedTuple):
-    """One member of a zip file: where its data lie."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the members of a zip file lie, one behind the other; a column for each property."""
 
-    name: str
-    offset: int
-    """Where its local header begins."""
-    start: int
+    names: list[bytes]
+    offsets: list[int]
+    """Where the local header of each begins."""
+    starts: list[int]
     """Where its data begin."""
-    size: int
+    stops: list[int]
+    """Where they end, and the next member begins."""
+
+    @property
+    def end(self) -> int:
+        """Where the central directory begins."""
+        return self.stops[-1] if self.stops else 0
+
+    def size(self, row: int) -> int:
+        """Bytes of the data of a member."""
+        return self.stops[row] - self.starts[row]
 
 
-def lay_out(sizes: Iterable[tuple[str, int]]) -> tuple[list[Member], int]:
-    """Place members of known sizes; the members, and where the central directory begins."""
-    members: list[Member] = []
-    offset = 0
-    for name, size in sizes:
-        bare = offset + 30 + len(name) + (20 if size >= MAX32 else 0)
-        gap = -bare % ALIGN
-        start = bare + (gap if gap == 0 or gap >= 6 else gap + ALIGN)  # noqa: PLR2004 -- PAD.size
-        members.append(Member(name, offset, start, size))
-        offset = start + size
-    return members, offset
+def lay_out(names: list[bytes], sizes: Sequence[int]) -> Layout:
+    """Place members of known sizes."""
+    size = np.array(sizes, np.int64)
+    # Data begin at a multiple of 64, so the gap before the next depends on their size alone.
+    before = np.concatenate([np.zeros(1, np.int64), size])[:-1]
+    bare = np.fromiter(map(len, names), np.int64, len(names)) + np.where(size >= MAX32, 50, 30)
+    gap = -(before + bare) % ALIGN
+    gap += np.where((gap > 0) & (gap < PAD.size), ALIGN, 0)
+    starts = np.cumsum(before + bare + gap)
+    offsets = starts - bare - gap
+    return Layout(names, offsets.tolist(), starts.tolist(), (starts + size).tolist())
 
 
-def local_header(member: Member, crc: int) -> bytes:
-    """Everything of a member that precedes its data."""
-    raw, offset, start, size = member
-    sizes, extra = _sizes_and_extra(size, len(raw), start - offset - 30 - len(raw))
-    before = LARGE_START if size >= MAX32 else PLAIN_START
-    return b"".join((before, crc.to_bytes(4, "little"), sizes, raw.encode("ascii"), extra))
+def local_headers(layout: Layout, rows: range, crcs: Iterable[int]) -> Iterator[bytes]:
+    """Everything of each member that precedes its data."""
+    begin, end = rows.start, rows.stop
+    names, offsets = layout.names[begin:end], layout.offsets[begin:end]
+    starts, stops = layout.starts[begin:end], layout.stops[begin:end]
+    for name, offset, start, stop, crc in zip(names, offsets, starts, stops, crcs, strict=True):
+        before, sizes, extra = _around(stop - start, len(name), start - offset)
+        yield b"%b%b%b%b%b" % (before, crc.to_bytes(4, "little"), sizes, name, extra)
 
 
 @lru_cache(maxsize=1024)
-def _sizes_and_extra(size: int, length: int, gap: int) -> tuple[bytes, bytes]:
-    """What stands before a name, from the size on, and what after it; alike for many members."""
-    extra = b""
+def _around(size: int, length: int, whole: int) -> tuple[bytes, bytes, bytes]:
+    """What of a local header is before its checksum, its name, its end; alike for many members."""
+    version, extra = PLAIN_VERSION, b""
     if size >= MAX32:
-        extra = struct.pack("<2H2Q", 1, 16, size, size)
+        version, extra = ZIP64_VERSION, struct.pack("<2H2Q", 1, 16, size, size)
         size = MAX32
-    gap -= len(extra)
+    gap = whole - LOCAL.size - length - len(extra)
     if gap:
-        extra += PAD.pack(0xD935, gap - 4, ALIGN) + bytes(gap - 6)
-    return struct.pack("<2I2H", size, size, length, len(extra)), extra
+        extra += PAD.pack(0xD935, gap - 4, ALIGN) + bytes(gap - PAD.size)
+    before = struct.pack("<4s5H", b"PK\3\4", version, 0, 0, 0, DATE)
+    return before, struct.pack("<2I2H", size, size, length, len(extra)), extra
 
 
-def directory(members: Sequence[Member], crcs: Sequence[int], start: int) -> bytes:
+def directory(layout: Layout, crcs: Sequence[int]) -> bytes:
     """Everything that follows the data of the last member."""
-    parts: list[bytes] = []
-    pack = CENTRAL.pack
-    for (raw, offset, _, size), crc in zip(members, crcs, strict=True):
-        name = raw.encode("ascii")
-        extra, version = b"", PLAIN_VERSION
-        short, near = size, offset
-        if size >= MAX32 or offset >= MAX32:
-            wide = [n for n in (size, size, offset) if n >= MAX32]
-            extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide)
-            short, near, version = min(size, MAX32), min(offset, MAX32), ZIP64_VERSION
-        parts += (
-            pack(
-                b"PK\1\2", UNIX | version, version, 0, 0, 0, DATE, crc, short, short,
-                len(name), len(extra), 0, 0, 0, MODE, near,
-            ),
-            name,
-            extra,
-        )  # fmt: skip
-    entries = b"".join(parts)
-    return entries + _end(len(members), len(entries), start)
+    offsets = np.array(layout.offsets, np.int64)
+    sizes = np.array(layout.stops, np.int64) - layout.starts
+    large = (sizes >= MAX32) | (offsets >= MAX32)
+    entries = np.zeros(len(crcs), ENTRY)
+    entries["magic"], entries["mode"], entries["date"] = b"PK\1\2", MODE, DATE
+    entries["needs"] = np.where(large, ZIP64_VERSION, PLAIN_VERSION)
+    entries["by"] = UNIX | entries["needs"]
+    entries["crc"], entries["offset"] = crcs, np.minimum(offsets, MAX32)
+    entries["packed"] = entries["size"] = np.minimum(sizes, MAX32)
+    entries["name"] = np.fromiter(map(len, layout.names), np.uint16, len(crcs))
+    extras = [b""] * len(crcs)
+    for row in np.flatnonzero(large).tolist():
+        size, offset = layout.size(row), layout.offsets[row]
+        wide = [n for n in (size, size, offset) if n >= MAX32]
+        extras[row] = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide)
+        entries["extra"][row] = len(extras[row])
+    fixed = entries.tobytes()
+    cuts = range(0, len(fixed), ENTRY.itemsize)
+    heads = [fixed[at : at + ENTRY.itemsize] for at in cuts]
+    text = b"".join(chain.from_iterable(zip(heads, layout.names, extras, strict=True)))
+    return text + _end(len(crcs), len(text), layout.end)
 
 
 def _end(count: int, size: int, start: int) -> bytes:
