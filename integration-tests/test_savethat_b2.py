@@ -375,8 +375,8 @@ def test_a_checkpoint_is_there_before_the_machine_dies(
     quick = tmp_path / "quick.py"
     quick.write_text(
         "import sys\n"
-        "from savethat import _background, _sync\n"
-        "_background.HEARTBEAT_S, _sync.SETTLED_S = 0.1, 0\n"
+        "from savethat import _background, _run_sync\n"
+        "_background.HEARTBEAT_S, _run_sync.SETTLED_S = 0.1, 0\n"
         "import savethat, fits\n"
         "args = {'files': 2, 'seconds': 60}\n"
         "savethat.create_node(fits.Fit, args, env_file='savethat.toml').run()\n"

@@ -190,10 +190,10 @@ def test_another_machines_run_is_lost_when_its_heart_has_stopped() -> None:
 
 
 def test_a_heartbeat_arrives_before_another_machine_holds_the_run_for_lost() -> None:
+    from savethat._background import TELL_S
     from savethat._process import HEARTBEAT_S, LOST_AFTER_S
-    from savethat._sync import AGAIN_S
 
-    assert HEARTBEAT_S + AGAIN_S < LOST_AFTER_S / 2
+    assert HEARTBEAT_S + TELL_S < LOST_AFTER_S / 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the start of a process is known on Linux")

@@ -72,11 +72,13 @@ def test_a_run_of_a_version_without_states_can_be_uploaded(
 def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
     synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from savethat import _claim, _sync
+    from savethat import _claim, _run_sync, _sync
 
     run(Word, elsewhere, "theirs", "final")
     monkeypatch.setattr(_claim, "_claim_remotely", lambda *_: True)
-    monkeypatch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+    monkeypatch.setattr(
+        _run_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down"))
+    )
     with pytest.warns(savethat.NotSyncedWarning, match="down"):
         assert run(Word, synced, "mine", "final") == "final"
     monkeypatch.undo()
@@ -95,10 +97,10 @@ def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_b
 def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
     synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from savethat import _sync
+    from savethat import _run_sync, _sync
 
     with monkeypatch.context() as patch:
-        patch.setattr(_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
+        patch.setattr(_run_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
         with pytest.warns(savethat.NotSyncedWarning, match="down"):
             key = run(Word, synced, "a")
     assert _sync.pending(synced) == [key]
@@ -128,15 +130,15 @@ def test_a_run_that_is_going_on_can_upload_itself(
 @pytest.fixture
 def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, str, str], str]:
     """Run a node while the remote cannot be reached."""
-    from savethat import _claim, _sync
+    from savethat import _claim, _run_sync, _sync
 
     def down(*_: object) -> None:
         raise ConnectionError("down")
 
     def run_it(storage: savethat.Storage, word: str, key: str) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(_claim, "is_owned", down)
-            patch.setattr(_sync, "is_owned", down)
+            for module in (_claim, _run_sync, _sync):
+                patch.setattr(module, "is_owned", down)
             with pytest.warns(savethat.NotSyncedWarning, match="down"):
                 return run(Word, storage, word, key)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from savethat._layout import ARGS, RESULTS, STATE
+from savethat._layout import ARGS, RESULTS, STATE, is_temporary
 from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class Found:
         if not self.has(name):
             return None
         if self.local:
-            return (self.storage / self.key / name).read_bytes()
+            with suppress(FileNotFoundError):  # removed meanwhile
+                return (self.storage / self.key / name).read_bytes()
+            return None
         if name not in self._read:
             self._read[name] = self._read_remotely(name)
         return self._read[name]
@@ -109,7 +112,7 @@ def files_below(folder: str, prefix: str = "") -> Iterator[str]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from files_below(entry.path, f"{prefix}{entry.name}/")
-            elif not (entry.name[0] == "." and entry.name.endswith(".tmp")):
+            elif not is_temporary(entry.name):
                 yield prefix + entry.name
 
 

@@ -94,9 +94,10 @@ class Job:
 
 
 def _upload(node: Node[Any, Any], state: RunState) -> None:
-    from savethat._sync import Sync
+    from savethat._run_sync import RunSync
 
-    Sync(node.storage, node.key, state).finish(state if state.ended else state.end("completed"))
+    ended = state if state.ended else state.end("completed")
+    RunSync(node.storage, node.key, ended).finish(ended)
 
 
 @contextmanager

@@ -1,10 +1,14 @@
-"""Remove a run so that, cut short at any instant, it leaves nothing that seems whole."""
+"""Remove a run so that, cut short at any instant, it leaves nothing that seems whole.
+
+What killed writers have left in a run is removed when it is uploaded, or with it.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from savethat._layout import RESULTS
+from savethat._layout import RESULTS, is_temporary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +28,15 @@ def remove_local(path: Path) -> None:
         rmtree(hidden)
     else:
         path.unlink(missing_ok=True)
+
+
+def sweep_below(folder: Path) -> None:
+    """Remove what killed writers have left in a folder and in those below it."""
+    from expcore import sweep
+
+    for path, _, names in os.walk(folder):
+        if any(map(is_temporary, names)):
+            sweep(path)
 
 
 def remove_remote(remote: expcore.Storage, prefix: str) -> None:

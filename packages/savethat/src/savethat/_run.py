@@ -3,7 +3,8 @@
 1. The key is claimed: its folder is made, or the next free name's.
 2. ``state.json`` (running), ``args.json`` and ``reproducible.json`` are written; plugins and hooks
    are told.
-3. ``_run`` runs. Beside it, the state is renewed and what is written is uploaded.
+3. ``_run`` runs. Beside it, the state is renewed and what is written is uploaded; the first goes
+   on until everything has arrived.
 4. ``results.pickle`` is written, whole or not at all. From here on the run is completed.
 5. Hooks and plugins are told, ``state.json`` is written, the rest is uploaded.
 
@@ -14,10 +15,11 @@ wrote, and the run is *lost*.
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from savethat._args import write_args
-from savethat._background import Background
+from savethat._background import Heart, Uploads
 from savethat._claim import claim
 from savethat._context import RunContext, activate
 from savethat._inputs import write_inputs
@@ -26,10 +28,11 @@ from savethat._log import describe_error, log_error, log_to
 from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
+from savethat._run_sync import RunSync
 from savethat._secret import redact, secrets_in
 from savethat._signals import Terminated, termination
 from savethat._state import RunState
-from savethat._sync import Sync
+from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
     from savethat._node import Node
@@ -52,12 +55,11 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
         key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=state.node
     )
     secrets = secrets_in(node.args) + node.storage.config.secrets
-    sync = Sync(node.storage, run.key, state)
-    upload = sync.upload_settled if state.pending_sync else None
-    background = Background(run.folder, state, upload)
-    with termination() as request:
+    sync = RunSync(node.storage, run.key, state)
+    heart, uploads = Heart(run.folder, state, sync.tell), Uploads(sync.upload_settled)
+    with termination() as request, heart, uploads:
         try:
-            with activate(run), log_to(run, secrets), background:
+            with activate(run), log_to(run, secrets):
                 try:
                     result = _compute(node, run, secrets)
                     state = state.end("completed")
@@ -67,7 +69,7 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
                     log_error(run, error, state.state)
                     raise
                 finally:
-                    background.stop()
+                    uploads.over.set()
                     write_inputs(run)
                     call_plugins("run_end", run=run, status=state.state)
         except BaseException as error:  # also of the log that could not be opened
@@ -75,7 +77,13 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
             raise
         finally:
             with request.hold():
-                state.write(run.folder)
+                try:
+                    heart.become(state)
+                except OSError as error:  # a full disk; the results may be there all the same
+                    text = f"{run.key} is {state.state}, which cannot be written: {error}"
+                    warnings.warn(text, SavethatWarning, stacklevel=4)
+                uploads.stop()
+                heart.stop()
                 node.key = sync.finish(state)
     return result
 

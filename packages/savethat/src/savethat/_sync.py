@@ -1,43 +1,37 @@
-"""A run and its remote copy: upload beside the run, and to the end.
+"""A run and its remote copy: upload it to the end, at once or later.
 
 A run that the remote does not have all of is *pending*: its state says so, and an empty file named
 by its key in ``.savethat/pending`` of the local storage lets it be found without reading every
 state. ``python -m my_project sync`` and the next run upload what is pending.
 
 The state is uploaded first, which claims the key, and again after everything else; results come
-last but for it, so a remote copy that has them has the whole run.
+last but for it, so a remote copy that has them has the whole run. For as long as that takes, the
+state of a run that is over is renewed: its rest is *arriving*.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from savethat._background import Heart
 from savethat._claim import claim, is_owned, warn_unsynced
 from savethat._layout import RESULTS, STATE
 from savethat._pending import pending, unmark
 from savethat._remote import impatient, upload_folder
+from savethat._removal import sweep_below
 from savethat._state import read_state
 from savethat.errors import NotSynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-    from threading import Event
 
     import expcore
     from savethat._files import Files
     from savethat._state import RunState
-
-PENDING_LIMIT_S = 60
-SETTLED_S = 5
-"""A file that was written longer ago than this is uploaded while the run goes on."""
-AGAIN_S = 240
-"""A file that changes is uploaded again after this time: logs, and the state, whose heartbeat must
-arrive before another machine holds the run for lost."""
 
 
 def announce(storage: Files, key: str) -> None:
@@ -47,76 +41,6 @@ def announce(storage: Files, key: str) -> None:
             upload_folder(storage / key, impatient(storage.remote), key)
     except Exception as error:  # the job will upload it
         warn_unsynced(key, storage, error)
-
-
-class Sync:
-    """The uploads of one run."""
-
-    def __init__(self, storage: Files, key: str, state: RunState) -> None:
-        self.storage, self.key, self.state = storage, key, state
-        self._owned = False
-        self._sent: dict[str, tuple[tuple[int, int], float]] = {}
-        self._warned = False
-
-    def upload_settled(self, over: Event) -> None:
-        """Upload files that have not changed for some seconds; a failure is no reason to stop.
-
-        Args:
-            over: Set when there is no time left.
-        """
-        try:
-            remote = self.storage.remote
-            if remote is None or not self._may_upload(impatient(remote)):
-                return
-            files = _files(self.storage / self.key)
-            for name, seen in sorted(files, key=lambda file: file[0] != STATE):
-                if over.is_set():
-                    return
-                if self._is_due(name, seen):
-                    impatient(remote).upload(self.storage / self.key / name, f"{self.key}/{name}")
-                    self._sent[name] = seen, time.time()
-        except Exception as error:  # tried again at the next heartbeat, and at the end
-            if not self._warned:
-                self._warned = True
-                from loguru import logger
-
-                logger.warning("{} is not uploaded yet: {}", self.key, error)
-
-    def _may_upload(self, remote: expcore.Storage) -> bool:
-        """Whether no other run has the key there; if one has, :func:`push` finds another name."""
-        self._owned = self._owned or is_owned(remote, self.key, self.state)
-        return self._owned
-
-    def _is_due(self, name: str, seen: tuple[int, int]) -> bool:
-        now = time.time()
-        if name == RESULTS:  # it comes last, when all else is there
-            return False
-        if name not in self._sent:
-            return name == STATE or now - seen[1] / 1e9 > SETTLED_S
-        sent, when = self._sent[name]
-        return sent != seen and now - when > AGAIN_S
-
-    def finish(self, state: RunState) -> str:
-        """Upload the run as it is at its end, and then what earlier runs have left.
-
-        If that fails, they stay pending.
-
-        Returns:
-            The run's key, as :func:`push` does.
-        """
-        if self.storage.config.remote is None:
-            return self.key
-        try:
-            key = push(self.storage, self.key, state)
-        except Exception as error:  # whatever it is, the run is kept locally
-            warn_unsynced(self.key, self.storage, error)
-            return self.key
-        if state.state not in ("interrupted", "preempted"):  # then time is short
-            try:
-                list(push_pending(self.storage, limit_s=PENDING_LIMIT_S))
-            except Exception as error:
-                warn_unsynced("an earlier run", self.storage, error)
-        return key
 
 
 def push(storage: Files, key: str, state: RunState | None = None) -> str:
@@ -140,9 +64,18 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
         folder.rmdir()
         unmark(storage, key)
         return push(storage, new, state)
+    sweep_below(folder)
+    state = state.beat() if state.ended else state
     remote.write(f"{key}/{STATE}", state.encode())
-    upload_folder(folder, remote, key, include=lambda name: name not in (RESULTS, STATE))
-    upload_folder(folder, remote, key, include=lambda name: name == RESULTS)
+
+    def tell(state: RunState) -> None:
+        with suppress(Exception):  # if it is not the next beat that arrives, nothing does
+            impatient(remote).write(f"{key}/{STATE}", state.encode())
+
+    # Whoever was killed in the middle of a run has no heart that could beat.
+    with Heart(folder, state, tell) if state.ended else nullcontext():
+        upload_folder(folder, remote, key, include=lambda name: name not in (RESULTS, STATE))
+        upload_folder(folder, remote, key, include=lambda name: name == RESULTS)
     synced = replace(state, pending_sync=False)
     remote.write(f"{key}/{STATE}", synced.encode())
     synced.write(folder)
@@ -188,17 +121,3 @@ def push_pending(storage: Files, *, limit_s: float = float("inf")) -> Iterator[s
             failed[key] = f"{type(error).__name__}: {error}"
     if failed:
         raise NotSynced(failed)
-
-
-def _files(folder: Path, prefix: str = "") -> list[tuple[str, tuple[int, int]]]:
-    """Name, size and time (ns) of each file below a folder; no links, nothing half-written."""
-    found: list[tuple[str, tuple[int, int]]] = []
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                found += _files(folder / entry.name, f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(".tmp"):
-                with suppress(FileNotFoundError):
-                    stat = entry.stat()
-                    found.append((prefix + entry.name, (stat.st_size, stat.st_mtime_ns)))
-    return sorted(found)
