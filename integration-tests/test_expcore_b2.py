@@ -527,3 +527,20 @@ def test_pruning_leaves_the_newest_version_of_each_value(server: Any, plain: B2S
     RetryingStorage(plain).prune()
     assert plain.read("other/c") == b"3"
     assert len(server.versions) == 7
+
+
+def test_unfinished_uploads_are_discarded(server: Any, plain: B2Storage) -> None:
+    bucket = plain._connect()
+    plain.write("run/whole", b"1")
+    for key in ("run/a", "run/b/c", "running/d"):
+        name = f"runs/of me/{key}"
+        bucket.api.session.start_large_file(bucket.id_, name, "application/octet-stream", {})
+
+    RetryingStorage(plain).discard_uploads("run/")
+
+    left = [file.file_name for file in bucket.list_unfinished_large_files()]
+    assert left == ["runs/of me/running/d"]
+    assert plain.read("run/whole") == b"1"
+    plain.discard_uploads()
+    assert not list(bucket.list_unfinished_large_files())
+    assert len(server.versions) == 1

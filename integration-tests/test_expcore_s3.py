@@ -45,6 +45,22 @@ class TestS3(StorageContract):
         return FsspecStorage(bucket)
 
 
+def test_unfinished_uploads_are_discarded(bucket: str) -> None:
+    storage = FsspecStorage(bucket)
+    name, _, prefix = bucket.removeprefix("s3://").partition("/")
+    storage.write("run/whole", b"1")
+    for key in ("run/a", "run/b/c", "running/d"):
+        storage._fs.call_s3("create_multipart_upload", Bucket=name, Key=f"{prefix}/{key}")
+
+    RetryingStorage(storage).discard_uploads("run/")
+
+    left = storage._fs.call_s3("list_multipart_uploads", Bucket=name)["Uploads"]
+    assert [each["Key"] for each in left] == [f"{prefix}/running/d"]
+    assert storage.read("run/whole") == b"1"
+    storage.discard_uploads()
+    assert "Uploads" not in storage._fs.call_s3("list_multipart_uploads", Bucket=name)
+
+
 class TestMemoryFileSystem(StorageContract):
     claims_are_atomic = False
 

@@ -147,6 +147,18 @@ class B2Storage(Storage):
             if not name.startswith(self.prefix + CLAIMS):
                 self._delete_version(id_, name, action)
 
+    def discard_uploads(self, prefix: str = "") -> None:
+        """Cancel large files that were never finished; see :class:`Storage`."""
+        action = f"discard uploads to {prefix!r}"
+        with self._translated(action):
+            bucket = self._connect()
+            begun = list(
+                bucket.list_unfinished_large_files(prefix=self.prefix + check_prefix(prefix))
+            )
+        for file in begun:
+            # To delete the one version of such a file is to cancel it.
+            self._delete_version(file.file_id, file.file_name, action)
+
     def upload(
         self,
         path: str | os.PathLike[str],

@@ -67,6 +67,7 @@ class FsspecStorage(Storage):
         protocols = {protocol} if isinstance(protocol, str) else set(protocol)
         self._at_once = bool(protocols & PUTS_AT_ONCE)
         self._is_local = "file" in protocols
+        self._is_s3 = "s3" in protocols
 
     def __repr__(self) -> str:
         return f"FsspecStorage({self.url!r})"
@@ -157,6 +158,14 @@ class FsspecStorage(Storage):
             except OSError:  # of a folder; which error it is depends on the file system
                 if not self._fs.isdir(path):
                     raise
+
+    def discard_uploads(self, prefix: str = "") -> None:
+        """Abort unfinished uploads in parts to S3; see :class:`Storage`."""
+        if self._is_s3:
+            from expcore._s3_uploads import discard_uploads
+
+            with translated(self.url, f"discard uploads to {prefix!r}"):
+                discard_uploads(self._fs, f"{self._root}/{check_prefix(prefix)}")
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"

@@ -158,6 +158,10 @@ class RetryingStorage(Storage):
         """Remove what newer values have replaced; see :class:`Storage`."""
         self.retry.call(lambda: self.inner.prune(prefix))
 
+    def discard_uploads(self, prefix: str = "") -> None:
+        """Remove what unfinished uploads have left; see :class:`Storage`."""
+        self.retry.call(lambda: self.inner.discard_uploads(prefix))
+
     def upload(
         self,
         path: str | os.PathLike[str],

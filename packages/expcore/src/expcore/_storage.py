@@ -117,6 +117,16 @@ class Storage(Protocol):
         """
         return None
 
+    def discard_uploads(self, prefix: str = "") -> None:  # noqa: ARG002 -- for those with parts
+        """Remove what uploads have left that were never finished, where the storage keeps that.
+
+        An upload that still goes on fails.
+
+        Args:
+            prefix: Of the keys they were to have.
+        """
+        return None
+
     def read(self, key: str) -> bytes:
         """Return a value.
 
