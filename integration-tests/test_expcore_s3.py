@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +26,7 @@ from expcore import (
     RetryingStorage,
     Storage,
     StorageUnavailable,
+    _s3_uploads,
     open_storage,
 )
 from expcore.testing import StorageContract, keys
@@ -32,6 +36,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+PART_BYTES = 5 << 20  # S3 takes no shorter ones, but for the last
 
 
 @pytest.fixture
@@ -45,6 +52,127 @@ class TestS3(StorageContract):
         return FsspecStorage(bucket)
 
 
+class Calls:
+    """Counts what a storage asks of S3, and lets some of it fail."""
+
+    def __init__(self, storage: FsspecStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[str] = []
+        self.failing_parts: set[int] = set()
+        self.forbidden: set[str] = set()
+        call = storage._fs.call_s3
+
+        def count(method: str, **ask: Any) -> Any:
+            self.made.append(method)
+            if ask.get("PartNumber") in self.failing_parts:
+                raise ConnectionResetError("the line is gone")
+            if method in self.forbidden:
+                raise PermissionError(method)
+            return call(method, **ask)
+
+        monkeypatch.setattr(storage._fs, "call_s3", count)
+
+    def number_of(self, method: str) -> int:
+        return self.made.count(method)
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of four parts and a half."""
+    monkeypatch.setattr(_s3_uploads, "PART_BYTES", PART_BYTES)
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(9 * PART_BYTES // 2))
+    return path
+
+
+def unfinished(bucket: str) -> list[str]:
+    """The keys of all uploads to a bucket that are not complete."""
+    storage = FsspecStorage(bucket)
+    name = bucket.removeprefix("s3://").partition("/")[0]
+    found = storage._fs.call_s3("list_multipart_uploads", Bucket=name).get("Uploads", [])
+    return [upload["Key"].removeprefix("some/prefix/") for upload in found]
+
+
+def test_an_upload_goes_on_where_the_last_attempt_ended(
+    bucket: str, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FsspecStorage(bucket, skip_instance_cache=True)
+    calls = Calls(storage, monkeypatch)
+    calls.failing_parts = {3, 5}
+    with pytest.raises(StorageUnavailable):
+        storage.upload(large, "model")
+    assert not storage.exists("model")
+    sent = calls.number_of("upload_part") - 2
+    calls.failing_parts, calls.made = set(), []
+    told: list[int] = []
+
+    storage.upload(large, "model", progress=told.append)
+
+    assert calls.number_of("upload_part") == 5 - sent
+    assert calls.number_of("create_multipart_upload") == 0
+    assert sum(told) == large.stat().st_size
+    assert storage.read("model") == large.read_bytes()
+    assert not unfinished(bucket)
+
+
+def test_whoever_may_only_write_uploads_all_of_it(
+    bucket: str, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FsspecStorage(bucket, skip_instance_cache=True)
+    Calls(storage, monkeypatch).forbidden = {"list_multipart_uploads", "list_parts"}
+
+    storage.upload(large, "model")
+
+    assert storage.read("model") == large.read_bytes()
+
+
+def test_an_upload_of_another_file_is_left_alone(
+    bucket: str, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FsspecStorage(bucket, skip_instance_cache=True)
+    calls = Calls(storage, monkeypatch)
+    calls.failing_parts = {5}
+    with pytest.raises(StorageUnavailable):
+        storage.upload(large, "model")
+    calls.failing_parts, calls.made = set(), []
+    with large.open("r+b") as file:
+        file.seek(2 * PART_BYTES)
+        file.write(b"changed")
+
+    storage.upload(large, "model")
+
+    assert calls.number_of("upload_part") == 5
+    assert storage.read("model") == large.read_bytes()
+    assert unfinished(bucket) == ["model"]
+
+
+def test_a_killed_upload_is_taken_up_by_another_process(
+    bucket: str, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large.write_bytes(os.urandom(12 * PART_BYTES))
+    script = f"""
+import os, sys
+from expcore import FsspecStorage, _s3_uploads
+_s3_uploads.PART_BYTES = {PART_BYTES}
+arrived = 0
+def die(count):
+    global arrived
+    arrived += count
+    if arrived > {3 * PART_BYTES}:
+        os.kill(os.getpid(), 9)
+FsspecStorage(sys.argv[1]).upload(sys.argv[2], "model", progress=die)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, bucket, str(large)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    storage = FsspecStorage(bucket, skip_instance_cache=True)
+    calls = Calls(storage, monkeypatch)
+
+    storage.upload(large, "model")
+
+    assert calls.number_of("create_multipart_upload") == 0
+    assert 0 < calls.number_of("upload_part") < 12
+    assert storage.read("model") == large.read_bytes()
+
+
 def test_unfinished_uploads_are_discarded(bucket: str) -> None:
     storage = FsspecStorage(bucket)
     name, _, prefix = bucket.removeprefix("s3://").partition("/")
@@ -54,11 +182,10 @@ def test_unfinished_uploads_are_discarded(bucket: str) -> None:
 
     RetryingStorage(storage).discard_uploads("run/")
 
-    left = storage._fs.call_s3("list_multipart_uploads", Bucket=name)["Uploads"]
-    assert [each["Key"] for each in left] == [f"{prefix}/running/d"]
+    assert unfinished(bucket) == ["running/d"]
     assert storage.read("run/whole") == b"1"
     storage.discard_uploads()
-    assert "Uploads" not in storage._fs.call_s3("list_multipart_uploads", Bucket=name)
+    assert not unfinished(bucket)
 
 
 class TestMemoryFileSystem(StorageContract):

@@ -22,6 +22,7 @@ from expcore._atomic import write_file
 from expcore._fsspec_errors import Body, translated
 from expcore._keys import TEMPORARY, check_key, check_prefix
 from expcore._open import without_credentials
+from expcore._s3_uploads import discard_uploads, upload_parts
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
 from expcore._temporary import beside
 from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
@@ -162,8 +163,6 @@ class FsspecStorage(Storage):
     def discard_uploads(self, prefix: str = "") -> None:
         """Abort unfinished uploads in parts to S3; see :class:`Storage`."""
         if self._is_s3:
-            from expcore._s3_uploads import discard_uploads
-
             with translated(self.url, f"discard uploads to {prefix!r}"):
                 discard_uploads(self._fs, f"{self._root}/{check_prefix(prefix)}")
 
@@ -185,7 +184,10 @@ class FsspecStorage(Storage):
     def _put(self, path: str, data: Data, progress: Callable[[int], object] | None = None) -> None:
         if isinstance(data, Path):
             advance = progress or (lambda _: None)
-            if (size := data.stat().st_size) > WHOLE_BYTES:
+            size = data.stat().st_size
+            if size > WHOLE_BYTES and self._is_s3:
+                upload_parts(self._fs, data, path, advance)
+            elif size > WHOLE_BYTES:
                 self._fs.put_file(str(data), path, callback=_callback(advance))
             else:
                 self._fs.pipe_file(path, data.read_bytes())
