@@ -361,6 +361,20 @@ def test_it_pickles_without_its_connection(plain: B2Storage) -> None:
     assert pickle.loads(pickle.dumps(plain)).read("k") == b"1"
 
 
+def test_a_key_that_was_found_is_in_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("B2_APPLICATION_KEY_ID", "0014found")
+    monkeypatch.setenv("B2_APPLICATION_KEY", "K001found")
+    storage = B2Storage("bucket", "runs", realm="http://127.0.0.1:1")
+
+    pickled = pickle.dumps(storage)
+
+    assert b"found" not in pickled
+    assert pickle.loads(pickled)._key == storage._key
+    monkeypatch.delenv("B2_APPLICATION_KEY")
+    with pytest.raises(AccessDenied, match="there is no key"):
+        pickle.loads(pickled)
+
+
 def test_its_url_opens_the_same_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("B2_APPLICATION_KEY_ID", "id")
     monkeypatch.setenv("B2_APPLICATION_KEY", "key")

@@ -65,7 +65,7 @@ class B2Storage(Storage):
         realm: ``"production"``, or the URL of a service that speaks the same language;
             from ``B2_REALM`` where it is None.
 
-    Nothing is sent before the first use.
+    Nothing is sent before the first use. Pickled, it holds no key but one that was passed.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class B2Storage(Storage):
         self.bucket = bucket
         self.url = f"b2://{bucket}/{quote(prefix)}".rstrip("/")
         self._key = B2Key.find(self.url, key_id, key)
+        self._was_told = bool(key_id or key)
         self._realm = realm or os.environ.get("B2_REALM", "production")
         self._lock = Lock()
         self._opened: Any = None
@@ -90,10 +91,14 @@ class B2Storage(Storage):
         return f"B2Storage({self.url!r})"
 
     def __getstate__(self) -> dict[str, object]:
-        return {**vars(self), "_lock": None, "_opened": None}
+        # A key that was found is found again, and stands in no pickle.
+        kept = self._key if self._was_told else None
+        return {**vars(self), "_lock": None, "_opened": None, "_key": kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, _lock=Lock())
+        if not self._was_told:
+            self._key = B2Key.find(self.url)
 
     def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open a value, or a range of its bytes; see :class:`Storage`."""
