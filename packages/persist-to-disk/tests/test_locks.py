@@ -79,8 +79,8 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
         os._exit(0)
     assert not other.try_acquire()
     # As the kernel does for a parent that is killed.
-    _byte_locks._held.discard(lock._byte)
-    os.close(lock._byte.give_up())
+    _byte_locks._held.discard(lock)
+    os.close(lock.give_up())
     os.write(from_parent, b"1")
     assert os.read(to_parent, 3) == b"yes"
     os.write(from_parent, b"2")

@@ -17,12 +17,13 @@ import errno
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from persist_to_disk import _frames as frames
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
 from persist_to_disk._old import set_aside
-from persist_to_disk._view import BINARY, View, extend, read_at, signature_of, updating
+from persist_to_disk._reading import BINARY, extend, read_at
+from persist_to_disk._view import CAN_SET_TIMES, View, signature_of, updating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000)
 """The resolutions that file systems have, the finest first."""
-
-_CAN_SET_TIME = os.utime in os.supports_fd
 
 log = logging.getLogger("persist_to_disk")
 
@@ -61,25 +60,17 @@ def open_to_append(path: Path, *, is_known: bool, trust: bool) -> int:
     return descriptor
 
 
-class Place(NamedTuple):
-    """Where the next frame of a file goes."""
-
-    inode: int
-    salt: int
-    end: int
-    """The length of the file, all of it whole frames."""
-    changed_ns: int
-    """The file's time."""
-
-
-def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> Place:
-    """Make a file ready for the next frame.
+def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> View:
+    """Make a file ready for the next frame, all of it whole frames.
 
     Args:
         descriptor: Of the file.
         path: Named in errors.
         view: What is known of it; what others have appended is added.
         trust: Write to it even if others may too.
+
+    Returns:
+        What is known of the file now, its end and its time in any case.
 
     Raises:
         UnsafePathError: Others may write to the file.
@@ -89,7 +80,8 @@ def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> P
     if not trust:
         check_owner(path, status)
     if view is not None and _is_up_to_date(view, descriptor, status):
-        return Place(status.st_ino, view.salt, view.end, status.st_mtime_ns)
+        return view
+    has_times = CAN_SET_TIMES and not trust
     start = read_at(descriptor, frames.HEADER_BYTES, 0)
     header = frames.decode_header(start)
     if header is None:
@@ -97,13 +89,15 @@ def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> P
         is_torn = len(start) < frames.HEADER_BYTES and frames.FILE_MAGIC.startswith(start[:8])
         if any(start) and not is_torn:
             raise OSError(errno.EINVAL, "not a bucket file of this package", str(path))
-        os.ftruncate(descriptor, 0)
-        data = frames.new_header()
+        if start:
+            os.ftruncate(descriptor, 0)
+        salt, data = frames.new_header()
         write_at(descriptor, data, 0)
-        header = frames.decode_header(data)
-        assert header is not None  # noqa: S101 -- just made
         # The file system's clock may stand still from one file to another that takes its number.
-        return Place(status.st_ino, header[1], len(data), time.time_ns())
+        signature = (status.st_ino, len(data), time.time_ns())
+        view = View(signature, salt, len(data), has_times=has_times)
+        view.is_complete = True
+        return view
     version, salt = header
     if version != frames.VERSION:
         raise OSError(errno.EINVAL, f"written by a newer version ({version})", str(path))
@@ -111,7 +105,7 @@ def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> P
     if end != status.st_size:
         log.info("%s: cutting off %d bytes of a torn entry", path, status.st_size - end)
         os.ftruncate(descriptor, end)
-    return Place(status.st_ino, salt, end, status.st_mtime_ns)
+    return View((status.st_ino, end, status.st_mtime_ns), salt, end, has_times=has_times)
 
 
 def set_time(descriptor: int, before_ns: int, *, is_new: bool) -> int:
@@ -122,16 +116,18 @@ def set_time(descriptor: int, before_ns: int, *, is_new: bool) -> int:
         before_ns: The time of the file before that.
         is_new: The key had no entry.
     """
-    if is_new and _CAN_SET_TIME:
+    if is_new:
         os.utime(descriptor, ns=(before_ns, before_ns))
         return before_ns
-    changed_ns = os.fstat(descriptor).st_mtime_ns
-    for step_ns in STEPS_NS if _CAN_SET_TIME else ():
-        if changed_ns > before_ns:
-            break
-        os.utime(descriptor, ns=(before_ns + step_ns, before_ns + step_ns))
-        changed_ns = os.fstat(descriptor).st_mtime_ns
-    return changed_ns
+    # More precise than the times of the file system, so that it is none of these.
+    changed_ns = time.time_ns()
+    for step_ns in STEPS_NS:
+        changed_ns = max(changed_ns, before_ns + step_ns)
+        os.utime(descriptor, ns=(changed_ns, changed_ns))
+        found_ns = os.fstat(descriptor).st_mtime_ns
+        if found_ns > before_ns:
+            return found_ns
+    return before_ns
 
 
 def write_at(descriptor: int, data: bytes, offset: int) -> None:

@@ -13,25 +13,19 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk import _frames as frames
-from persist_to_disk._append import Place, open_to_append, prepare, set_time, write_at
+from persist_to_disk._append import open_to_append, prepare, set_time, write_at
 from persist_to_disk._kept import kept
+from persist_to_disk._reading import BINARY, catch_up, read_at, read_view
 from persist_to_disk._values import decode
-from persist_to_disk._view import (
-    BINARY,
-    View,
-    catch_up,
-    is_unreplaced,
-    read_at,
-    read_view,
-    signature_of,
-    updating,
-)
+from persist_to_disk._view import signature_of, updating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from persist_to_disk._locks import Lock
+    from persist_to_disk._quick import Watch
+    from persist_to_disk._view import Signature, View
 
 log = logging.getLogger("persist_to_disk")
 
@@ -51,14 +45,13 @@ class Bucket:
     def __init__(self, path: Path, *, trust: bool = False) -> None:
         self.path = path
         self.name, self.number = str(path), int(path.stem)
+        self.folder, self.file = os.path.split(self.name)
         self.sidecars = path.with_suffix(".d")
         """The folder for the large results among its entries."""
         self.trust = trust
+        self.watch: Watch | None = None
+        """How hits see at one glance that no entry was replaced."""
         self._view: View | None = None
-
-    def frame(self, key: bytes) -> frames.Frame | None:
-        """Return where an entry was when this process last looked."""
-        return None if self._view is None else self._view.frame(key)
 
     def lacked(self, key: bytes) -> bool:
         """Say whether there was no entry when this process last looked."""
@@ -100,16 +93,20 @@ class Bucket:
             return Entry(key, frame.flags, frame.written_ns, payload)
         return None
 
-    def has_still(self, key: bytes, frame: frames.Frame, status: os.stat_result) -> bool:
-        """Say whether it is certain that an entry still counts.
+    def seen(self, entry: Entry) -> tuple[Signature, bool] | None:
+        """Say in which state of the file this process saw an entry; None if it is replaced.
 
-        Args:
-            key: Its key.
-            frame: Where this process saw it.
-            status: Of the file, which has changed since.
+        Returns:
+            The state, and whether the file's time says when an entry is replaced.
         """
         view = self._view
-        return bool(view and self._is_current(view, status, key) and view.frame(key) == frame)
+        if view is None:
+            return None
+        signature, frame = view.signature, view.frame(entry.key)
+        # Another thread may have replaced the entry.
+        if frame is None or frame.written_ns != entry.written_ns:
+            return None
+        return signature, view.has_times
 
     def current(self) -> Iterator[frames.Frame]:
         """Yield the frames that count, one for each key, in no particular order."""
@@ -142,24 +139,26 @@ class Bucket:
         written_ns = written_ns or time.time_ns()
         lock.acquire()
         try:
-            old = self.find(key) if self._view and self._view.frame(key) else None
-            descriptor = open_to_append(
-                self.path, is_known=self._view is not None, trust=self.trust
-            )
+            known = self._view
+            old = self.find(key) if known and known.frame(key) else None
+            descriptor = open_to_append(self.path, is_known=known is not None, trust=self.trust)
             try:
-                place = prepare(descriptor, self.path, self._view, trust=self.trust)
-                frame, data = frames.make_frame(
-                    place.end, key, payload, flags, written_ns, place.salt
-                )
-                write_at(descriptor, data, place.end)
-                if self.trust:
-                    changed_ns = os.fstat(descriptor).st_mtime_ns
+                view = prepare(descriptor, self.path, self._view, trust=self.trust)
+                end, (inode, _, changed_ns) = view.end, view.signature
+                frame, data = frames.make_frame(end, key, payload, flags, written_ns, view.salt)
+                write_at(descriptor, data, end)
+                if view.has_times:
+                    is_new = view.knows(key) and view.frame(key) is None
+                    changed_ns = set_time(descriptor, changed_ns, is_new=is_new)
                 else:
-                    is_new = self._is_new(key, place.end)
-                    changed_ns = set_time(descriptor, place.changed_ns, is_new=is_new)
-                self._note_append(place, frame, changed_ns)
+                    changed_ns = os.fstat(descriptor).st_mtime_ns
             finally:
                 os.close(descriptor)
+            with updating():
+                if view.end == end:  # no other thread has read it yet
+                    view.append(frame, data)
+                    view.signature = (inode, frame.end, changed_ns)
+                self._view = view
         finally:
             lock.release()
         kept.put((self.name, frame), payload)
@@ -180,10 +179,10 @@ class Bucket:
 
     def _is_current(self, view: View, status: os.stat_result, key: bytes) -> bool:
         """Say whether a view tells about a key, having added to it what others appended."""
-        if not self.trust and view.frame(key) and is_unreplaced(view.signature, status):
-            return True
         if view.signature == signature_of(status):
             return view.knows(key)
+        if view.frame(key) and view.is_unreplaced(status):
+            return True
         return catch_up(self.name, view, status, key, trust=self.trust) and view.knows(key)
 
     def _read_payload(self, view: View, frame: frames.Frame) -> bytes | None:
@@ -198,24 +197,3 @@ class Bucket:
             return read_at(descriptor, frame.length, frame.payload_offset)
         finally:
             os.close(descriptor)
-
-    def _is_new(self, key: bytes, end: int) -> bool:
-        """Say whether it is certain that a file which ended there had no entry of a key."""
-        view = self._view
-        if view is None or view.end != end:
-            return False
-        return view.knows(key) and view.latest.get(key) is None
-
-    def _note_append(self, place: Place, frame: frames.Frame, changed_ns: int) -> None:
-        """Take note of an own entry, unless others' entries before it are unknown."""
-        with updating():
-            view = self._view
-            if place.end == frames.HEADER_BYTES:
-                view = self._view = View((place.inode, 0, 0), place.salt, place.end)
-                view.is_complete = True
-            if view is None:
-                return
-            if (view.signature[0], view.salt, view.end) == (place.inode, place.salt, place.end):
-                view.latest[frame.key] = frame
-                view.end = frame.end
-                view.signature = (place.inode, frame.end, changed_ns)

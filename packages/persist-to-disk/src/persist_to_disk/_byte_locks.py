@@ -18,8 +18,14 @@ import fcntl
 import os
 from pathlib import Path
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from persist_to_disk._guard import make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from persist_to_disk._locks import Lock
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid
 _FLOCK = Struct("@hhqqi4x")
@@ -29,9 +35,8 @@ MOST_OPEN = 32
 KEYS = 1 << 40
 """From here on, a byte's number is that of a key; before, that of a bucket."""
 
-_Slot = tuple[str, bool]
-_open_files: dict[_Slot, int] = {}
-"""Descriptors of files that nobody holds a lock of, by name and purpose.
+_open_files: dict[tuple[str, bool], int] = {}
+"""Descriptors of files that nobody holds a lock of, by name and whether for a bucket or a key.
 
 Threads share them by `pop` and `setdefault`, which are atomic.
 """
@@ -49,39 +54,81 @@ def _close_all() -> None:
 os.register_at_fork(after_in_child=_close_all)
 
 
-class UnsupportedError(Exception):
-    """The file system has no such locks."""
-
-
 class ByteLock:
     """A byte of a file, which need not exist yet.
 
     Args:
         path: The file.
         offset: Which byte; it may be far beyond the end.
+        instead: Returns the lock for an offset where the file system has none for bytes.
         private: Create the file, and its folder, for the owner alone.
         length: How many bytes from there; 0 for all.
     """
 
-    def __init__(self, path: str, offset: int, *, private: bool, length: int = 1) -> None:
-        self._path, self._private = path, private
+    __slots__ = ("_descriptor", "_instead", "_length", "_offset", "_other", "_path", "_private")
+
+    def __init__(
+        self,
+        path: str,
+        offset: int,
+        instead: Callable[[int], Lock],
+        *,
+        private: bool,
+        length: int = 1,
+    ) -> None:
+        self._path, self._private, self._instead = path, private, instead
         self._offset, self._length = offset, length
-        self._slot: _Slot = (path, offset < KEYS)
+        self._other: Lock | None = None
         self._descriptor = -1
 
-    def take(self, *, wait: bool) -> bool:
-        """Take the lock; without ``wait``, only if nobody has it.
+    def acquire(self) -> None:
+        """Wait for it.
 
         Raises:
-            UnsupportedError: The file system has no such locks.
             OSError: The file cannot be opened.
         """
+        self._take(wait=True)
+
+    def try_acquire(self) -> bool:
+        """Take it if nobody has it.
+
+        Raises:
+            OSError: The file cannot be opened.
+        """
+        return self._take(wait=False)
+
+    def release(self) -> None:
+        """Give it back."""
+        descriptor = self._descriptor
+        if descriptor < 0:
+            if self._other is not None:
+                self._other.release()
+            return  # or this process was forked while its parent held the lock
+        # A process forked just now may share the description: closing it would not unlock.
+        request = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, self._offset, self._length, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+        _held.discard(self)
+        self._descriptor = -1
+        if _open_files.setdefault((self._path, self._offset < KEYS), descriptor) != descriptor:
+            os.close(descriptor)
+        elif len(_open_files) > MOST_OPEN:
+            os.close(_open_files.popitem()[1])
+
+    def give_up(self) -> int:
+        """Return the descriptor, which is the caller's now."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def _take(self, *, wait: bool) -> bool:
         command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+        request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, self._offset, self._length, 0)
         while True:
-            self._descriptor = self._open()
+            self._descriptor = _open_files.pop((self._path, self._offset < KEYS), -1)
+            if self._descriptor < 0:
+                self._descriptor = self._open()
             _held.add(self)
             try:
-                fcntl.fcntl(self._descriptor, command, self._request(fcntl.F_WRLCK))
+                fcntl.fcntl(self._descriptor, command, request)
                 if os.fstat(self._descriptor).st_nlink:
                     return True
             except OSError as error:
@@ -89,39 +136,25 @@ class ByteLock:
                 if error.errno in _TAKEN:
                     return False
                 if error.errno in _UNSUPPORTED:
-                    raise UnsupportedError from error
+                    return self._take_other(wait=wait)
                 raise
             except BaseException:  # an interrupt while waiting
                 self._close()
                 raise
             self._close()  # the file was removed meanwhile
 
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._descriptor < 0:  # this process was forked while its parent held the lock
-            return
-        # A process forked just now may share the description: closing it would not unlock.
-        fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, self._request(fcntl.F_UNLCK))
-        _held.discard(self)
-        surplus = self.give_up()
-        if _open_files.setdefault(self._slot, surplus) == surplus:
-            surplus = _open_files.popitem()[1] if len(_open_files) > MOST_OPEN else -1
-        if surplus >= 0:
-            os.close(surplus)
-
-    def give_up(self) -> int:
-        """Return the descriptor, which is the caller's now."""
-        descriptor, self._descriptor = self._descriptor, -1
-        return descriptor
+    def _take_other(self, *, wait: bool) -> bool:
+        self._other = self._instead(self._offset)
+        if not wait:
+            return self._other.try_acquire()
+        self._other.acquire()
+        return True
 
     def _close(self) -> None:
         _held.discard(self)
         os.close(self.give_up())
 
     def _open(self) -> int:
-        descriptor = _open_files.pop(self._slot, -1)
-        if descriptor >= 0:
-            return descriptor
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         mode = 0o600 if self._private else 0o666
         try:
@@ -129,6 +162,3 @@ class ByteLock:
         except FileNotFoundError:
             make_folder(Path(self._path).parent, trust=not self._private)
             return os.open(self._path, flags, mode)
-
-    def _request(self, kind: int) -> bytes:
-        return _FLOCK.pack(kind, os.SEEK_SET, self._offset, self._length, 0)

@@ -43,8 +43,7 @@ def compact(bucket: Bucket, lock: Lock, *, trust: bool, without: Container[bytes
         if size <= frames.HEADER_BYTES + sum(frames.frame_bytes(f.length) for f in wanted):
             return 0
         entries = [bucket.find(frame.key) for frame in wanted]
-        header = frames.new_header()
-        _, salt = frames.decode_header(header) or (0, 0)
+        salt, header = frames.new_header()
         with open_atomic(bucket.path) as file:
             file.write(header)
             for entry in entries:

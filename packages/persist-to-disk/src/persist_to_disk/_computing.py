@@ -6,12 +6,11 @@ A call that is made inside its own computation passes through, instead of waitin
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from contextvars import Token
 
     from persist_to_disk._bucket import Bucket
     from persist_to_disk._locks import Lock
@@ -20,8 +19,10 @@ log = logging.getLogger("persist_to_disk")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.2
 
+_Entries = frozenset[tuple[str, bytes]]
+
 # The entries that are being computed around the present call: bucket files and keys.
-_around: ContextVar[frozenset[tuple[str, bytes]]] = ContextVar("computing", default=frozenset())
+_around: ContextVar[_Entries] = ContextVar("computing", default=frozenset())
 
 
 def is_computing(bucket: Bucket, key: bytes) -> bool:
@@ -29,51 +30,56 @@ def is_computing(bucket: Bucket, key: bytes) -> bool:
     return (bucket.name, key) in _around.get()
 
 
-@contextmanager
-def computing(bucket: Bucket, key: bytes, lock: Lock) -> Generator[None]:
-    """Hold the lock of a key, if there can be one.
+class Computing:
+    """Holds the lock of a key within a ``with`` block, if there can be one.
+
+    Within ``async with``, waiting for it does not block the event loop.
 
     Args:
         bucket: Where the entry will be.
         key: Its key.
         lock: The key's; not held yet.
     """
-    try:
-        lock.acquire()
-        held = True
-    except OSError as error:
-        held = _goes_without(bucket, error)
-    token = _around.set(_around.get() | {(bucket.name, key)})
-    try:
-        yield
-    finally:
-        _around.reset(token)
-        if held:
-            lock.release()
 
+    __slots__ = ("_bucket", "_key", "_lock", "_token")
 
-@asynccontextmanager
-async def computing_async(bucket: Bucket, key: bytes, lock: Lock) -> AsyncGenerator[None]:
-    """Do the same without blocking the event loop."""
-    import asyncio
+    def __init__(self, bucket: Bucket, key: bytes, lock: Lock) -> None:
+        self._bucket, self._key = bucket, key
+        self._lock: Lock | None = lock
+        self._token: Token[_Entries] | None = None
 
-    pause_s = FIRST_PAUSE_S
-    try:
-        while not lock.try_acquire():
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
-        held = True
-    except OSError as error:
-        held = _goes_without(bucket, error)
-    token = _around.set(_around.get() | {(bucket.name, key)})
-    try:
-        yield
-    finally:
-        _around.reset(token)
-        if held:
-            lock.release()
+    def __enter__(self) -> None:
+        try:
+            if self._lock is not None:
+                self._lock.acquire()
+        except OSError as error:
+            self._go_without(error)
+        self._begin()
 
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _around.reset(self._token)
+        if self._lock is not None:
+            self._lock.release()
 
-def _goes_without(bucket: Bucket, error: OSError) -> bool:
-    log.info("%s: computing without a lock: %s", bucket.path, error)
-    return False
+    async def __aenter__(self) -> None:
+        import asyncio
+
+        pause_s = FIRST_PAUSE_S
+        try:
+            while self._lock is not None and not self._lock.try_acquire():
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+        except OSError as error:
+            self._go_without(error)
+        self._begin()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
+
+    def _begin(self) -> None:
+        self._token = _around.set(_around.get() | {(self._bucket.name, self._key)})
+
+    def _go_without(self, error: OSError) -> None:
+        log.info("%s: computing without a lock: %s", self._bucket.path, error)
+        self._lock = None

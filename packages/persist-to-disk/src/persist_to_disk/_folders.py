@@ -19,7 +19,10 @@ def descriptor_of(folder: str) -> int | None:
     """Return a descriptor of a folder, which stays open; None if there is to be none."""
     found = _open.get(folder)
     if found is None and _CAN and len(_open) < MOST_OPEN:
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:  # too many open files, or a folder that may only be searched
+            return None
         found = _open.setdefault(folder, opened)
         if found != opened:  # another thread was faster
             os.close(opened)

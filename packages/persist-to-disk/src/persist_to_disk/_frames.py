@@ -54,8 +54,6 @@ FLAG_SIDECAR = 1
 """The payload names a file that holds the result."""
 FLAG_RAISED = 2
 """The result is an exception that was raised."""
-FLAG_GONE = 4
-"""There is no entry any more; the payload is empty."""
 
 _HEADER = Struct("<8sIIQQ")
 _HEAD = Struct("<4sI16sQQQQ")
@@ -85,9 +83,10 @@ class Frame(NamedTuple):
         return self.offset + frame_bytes(self.length)
 
 
-def new_header() -> bytes:
-    """Return the header of a new file, with a salt of its own."""
-    return encode_header(int.from_bytes(os.urandom(8), "little"))
+def new_header() -> tuple[int, bytes]:
+    """Return a new salt, and the header for it."""
+    salt = int.from_bytes(os.urandom(8), "little")
+    return salt, encode_header(salt)
 
 
 def encode_header(salt: int) -> bytes:
@@ -196,17 +195,29 @@ def find_last(data: bytes, key: bytes, salt: int) -> Frame | None:
 
 def end_of_frames(data: bytes, salt: int) -> int:
     """Return where the last whole frame of a whole file ends."""
-    size = len(data)
-    if size % 8 == 0 and size >= HEADER_BYTES + frame_bytes(0):
-        length = last_length(data[-8:])
-        if HEAD_BYTES < length <= size - HEADER_BYTES:
-            frame = decode_head(data, size - length, salt)
-            if frame is not None and frame.end == size:
-                return size
+    if last_frame(data, salt, len(data)) is not None:
+        return len(data)
     end = HEADER_BYTES
     for frame in scan(data[HEADER_BYTES:], salt, HEADER_BYTES):
         end = frame.end
     return end
+
+
+def last_frame(data: bytes, salt: int, size: int) -> Frame | None:
+    """Return the frame that ends where a file does; None if the tail is torn.
+
+    Args:
+        data: The last part of the file.
+        salt: From the header.
+        size: Of the file.
+    """
+    if size % 8 or len(data) < HEAD_BYTES + 8:
+        return None
+    length = last_length(data[-8:])
+    if not HEAD_BYTES < length <= min(len(data), size - HEADER_BYTES):
+        return None
+    frame = decode_head(data, len(data) - length, salt, size - length)
+    return frame if frame is not None and frame.end == size else None
 
 
 def last_length(tail: bytes) -> int:

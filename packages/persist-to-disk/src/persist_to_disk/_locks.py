@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
 
 if sys.platform == "linux":
-    from persist_to_disk._byte_locks import ByteLock, UnsupportedError
+    from persist_to_disk._byte_locks import ByteLock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -66,7 +66,7 @@ class LockFolder:
             offset: Which one; see the constants of this module.
         """
         if sys.platform == "linux" and _IS_64_BIT:
-            return _ByteOrNamedLock(self, offset)
+            return ByteLock(self.path, offset, self.named_lock, private=not self.trust)
         return self.named_lock(offset)
 
     def named_lock(self, offset: int) -> _NamedLock:
@@ -98,7 +98,8 @@ def is_free(path: Path, *, remove: bool) -> bool:
     if path.name != FILE:
         lock = _NamedLock(path)
     elif sys.platform == "linux" and _IS_64_BIT:
-        lock = _ByteOrNamedLock(LockFolder(path.parent), 0, length=0)
+        folder = LockFolder(path.parent)
+        lock = ByteLock(folder.path, 0, folder.named_lock, private=True, length=0)
     else:
         return False  # of another system, which may use it
     if not lock.try_acquire():
@@ -109,35 +110,6 @@ def is_free(path: Path, *, remove: bool) -> bool:
     finally:
         lock.release()
     return True
-
-
-class _ByteOrNamedLock:
-    """A byte of ``folder/.lock``, or a file of its own where that cannot be locked."""
-
-    def __init__(self, owner: LockFolder, offset: int, length: int = 1) -> None:
-        self._byte = ByteLock(owner.path, offset, private=not owner.trust, length=length)
-        self._owner, self._offset = owner, offset
-        self._named: _NamedLock | None = None
-
-    def acquire(self) -> None:
-        self._take(wait=True)
-
-    def try_acquire(self) -> bool:
-        return self._take(wait=False)
-
-    def release(self) -> None:
-        (self._named or self._byte).release()
-
-    def _take(self, *, wait: bool) -> bool:
-        if self._named is None:
-            try:
-                return self._byte.take(wait=wait)
-            except UnsupportedError:
-                self._named = self._owner.named_lock(self._offset)
-        if not wait:
-            return self._named.try_acquire()
-        self._named.acquire()
-        return True
 
 
 class _NamedLock:

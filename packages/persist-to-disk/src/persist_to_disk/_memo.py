@@ -13,7 +13,7 @@ from expcore import register
 from persist_to_disk._bucket import Bucket
 from persist_to_disk._call import Binder
 from persist_to_disk._code import Code
-from persist_to_disk._computing import computing, computing_async, is_computing
+from persist_to_disk._computing import Computing, is_computing
 from persist_to_disk._counts import FILE as COUNTS_FILE
 from persist_to_disk._frames import FLAG_RAISED
 from persist_to_disk._home import Homes
@@ -74,7 +74,7 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        with computing(where.bucket, where.key, where.store.computing(where.key)):
+        with Computing(where.bucket, where.key, where.store.computing(where.key)):
             if switch is not Switch.RECACHE:
                 found = self.results.load(where)
                 if found is MISSING:
@@ -97,7 +97,7 @@ class Memo:
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
-        async with computing_async(where.bucket, where.key, where.store.computing(where.key)):
+        async with Computing(where.bucket, where.key, where.store.computing(where.key)):
             if switch is not Switch.RECACHE:
                 found = self.results.load(where)
                 if found is MISSING and where.remote is not None:

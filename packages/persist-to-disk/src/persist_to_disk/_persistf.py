@@ -188,29 +188,27 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
             known = results.quick.get(call)
         except Exception:  # an argument cannot be hashed or compared
             return memo.call(args, kwargs)
-        if known is not None and known.settings == config.version and not used.listeners:
+        if known is not None and not used.listeners:
+            payload, watch = known
             try:
-                if not known.until_ns or clock_ns() >= known.until_ns:
-                    status = stat(known.name, dir_fd=known.folder)
-                    if (
-                        not (
-                            status.st_mtime_ns == known.changed_ns
-                            and status.st_size >= known.size
-                            and status.st_ino == known.inode
-                        )
-                        and not known.holds()
+                if not watch.until_ns or clock_ns() >= watch.until_ns:
+                    status = stat(watch.name, dir_fd=watch.folder)
+                    if not (
+                        status.st_mtime_ns == watch.changed_ns
+                        and watch.least <= status.st_size <= watch.most
+                        and status.st_ino == watch.inode
                     ):
                         return memo.call(args, kwargs)
-                    if known.interval_ns:
-                        known.until_ns = clock_ns() + known.interval_ns
-                value = loads(known.payload)
+                    if watch.interval_ns:
+                        watch.until_ns = clock_ns() + watch.interval_ns
+                if watch.settings == config.version:
+                    value = loads(payload)
+                    results.hits += 1
+                    return value
             except Exception:
                 # Whatever is wrong with the file or the pickle is dealt with on the long way.
                 results.quick.pop(call, None)
-                known.forget_folder()
-            else:
-                results.hits += 1
-                return value
+                watch.end()
         return memo.call(args, kwargs)
 
     return persisted

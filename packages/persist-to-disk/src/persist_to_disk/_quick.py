@@ -1,22 +1,21 @@
 """The short way to a hit: plain arguments, and a small result that this process has seen.
 
 Such a call is known by its arguments and their types as they were passed, before any binding or
-digest. What is known holds for as long as the bucket file is the same, which one ``stat`` tells;
-when others have appended to it, their entries are looked at, and most often are of other calls.
+digest. What is known holds until an entry of its bucket file is replaced, which one ``stat``
+tells; that others add entries to the file makes no difference.
 """
 
 from __future__ import annotations
 
-import os
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 from persist_to_disk._config import config
 from persist_to_disk._folders import descriptor_of, forget
-from persist_to_disk._view import signature_of
 
 if TYPE_CHECKING:
     from persist_to_disk._bucket import Bucket, Entry
-    from persist_to_disk._frames import Frame
+    from persist_to_disk._view import Signature
 
 LIMIT = 4096
 """How many calls of one function are known."""
@@ -27,48 +26,52 @@ _PLAIN = frozenset({int, str, bytes, bool, float, type(None)})
 QuickKey = tuple[Any, ...]
 
 
-class KnownCalls(dict[QuickKey, "Known"]):
-    """What is known of the calls of one function."""
+class KnownCalls(dict[QuickKey, "tuple[bytes, Watch]"]):
+    """What is known of the calls of one function: a stored result, and what tells it holds."""
 
 
-class Known:
-    """The result of a call, and the state of the bucket file in which it is that."""
+class Watch:
+    """What a ``stat`` of a bucket file returns until an entry in it is replaced.
+
+    Args:
+        bucket: The file.
+        signature: One state of it.
+        most: How many bytes it may have: if its time does not say that an entry was replaced,
+            no more than it has.
+        recheck_ns: How long the file need not be looked at again.
+    """
 
     __slots__ = (
-        "bucket", "changed_ns", "folder", "frame", "inode", "interval_ns", "key", "name",
-        "payload", "settings", "size", "until_ns",
+        "bucket", "changed_ns", "folder", "inode", "interval_ns", "least", "most", "name",
+        "settings", "until_ns",
     )  # fmt: skip
 
-    def __init__(
-        self, bucket: Bucket, key: bytes, frame: Frame, payload: bytes, recheck_ns: int
-    ) -> None:
-        self.bucket, self.key, self.frame, self.payload = bucket, key, frame, payload
-        self.settings = config.version
-        self.inode, self.size, self.changed_ns = -1, 0, -1
+    def __init__(self, bucket: Bucket, signature: Signature, most: float, recheck_ns: int) -> None:
+        self.bucket, self.settings = bucket, config.version
+        self.inode, self.least, self.changed_ns = signature
+        self.most = most
         self.interval_ns = recheck_ns
         self.until_ns = 0
         """Until then, by the monotonic clock, the file need not be looked at; 0 for always."""
-        folder, name = os.path.split(bucket.name)
-        self.folder = descriptor_of(folder)
-        self.name = bucket.name if self.folder is None else name
+        self.folder = descriptor_of(bucket.folder)
+        self.name = bucket.name if self.folder is None else bucket.file
         """The path of the file, beginning at the folder if that is open."""
 
-    def holds(self) -> bool:
-        """Say whether the result is the same in a file that has changed; if so, note that.
+    def is_of(self, signature: Signature, most: float) -> bool:
+        """Say whether no entry was replaced up to a state of the file."""
+        inode, size, changed_ns = signature
+        return (
+            self.changed_ns == changed_ns
+            and self.inode == inode
+            and self.least <= size <= self.most
+            and self.most == most
+            and self.settings == config.version
+        )
 
-        Raises:
-            OSError: The file is gone.
-        """
-        status = os.stat(self.bucket.name)  # noqa: PTH116 -- three times faster as it is
-        if not self.bucket.has_still(self.key, self.frame, status):
-            return False
-        if not self.bucket.trust:
-            self.inode, self.size, self.changed_ns = signature_of(status)
-        return True
-
-    def forget_folder(self) -> None:
-        """Have the folder opened anew for what will be known next."""
-        forget(os.path.dirname(self.bucket.name))  # noqa: PTH120
+    def end(self) -> None:
+        """Have the file and its folder looked up anew for what will be known next."""
+        self.bucket.watch = None
+        forget(self.bucket.folder)
 
 
 def quick_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuickKey:
@@ -106,9 +109,14 @@ def learn(
         entry: The result, small and no exception.
         recheck_ns: How long the file need not be looked at again.
     """
-    frame = bucket.frame(entry.key)
-    # Another thread may have replaced the entry.
-    if frame is not None and frame.written_ns == entry.written_ns:
-        if len(quick) >= LIMIT:
-            quick.clear()
-        quick[call] = Known(bucket, entry.key, frame, entry.payload, recheck_ns)
+    seen = bucket.seen(entry)
+    if seen is None:
+        return
+    signature, has_times = seen
+    most = math.inf if has_times else signature[1]
+    watch = bucket.watch
+    if watch is None or not watch.is_of(signature, most):
+        watch = bucket.watch = Watch(bucket, signature, most, recheck_ns)
+    if len(quick) >= LIMIT:
+        quick.clear()
+    quick[call] = entry.payload, watch

@@ -39,7 +39,7 @@ from xxhash import xxh3_128
 from expcore import digest_file, progress_bar, write_file
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
-from persist_to_disk._view import BINARY
+from persist_to_disk._reading import BINARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
