@@ -14,6 +14,17 @@ from torch_saveload import save_load
 KEPT = []
 
 
+@pytest.fixture(autouse=True)
+def every_parameter_is_replaced(monkeypatch):
+    """As only large ones are otherwise."""
+    monkeypatch.setattr("torch_saveload._lazy.SMALL", 0)
+
+
+@pytest.fixture
+def only_large_ones_are_replaced(every_parameter_is_replaced, monkeypatch):
+    monkeypatch.setattr("torch_saveload._lazy.SMALL", 1024)
+
+
 def decorated(init):
     def __init__(self):
         nn.Module.__init__(self)
@@ -246,19 +257,21 @@ def test_initial_weights_are_not_computed(init, monkeypatch):
     def ordinary(*_):
         raise AssertionError("built the ordinary way")
 
-    monkeypatch.setattr("torch_saveload._new._new", ordinary)
+    monkeypatch.setattr("torch_saveload._new.NewModel._made_ordinarily", ordinary)
     model, loaded = load_and_compare(init)
     assert len(list(loaded.parameters())) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("init", ORDINARY, ids=lambda f: f.__name__)
 def test_a_model_that_needs_its_parameters_is_built_the_ordinary_way(init, caplog):
-    from torch_saveload import _new
+    from torch_saveload._new import NewModel
 
     with pytest.MonkeyPatch.context() as patch:
         calls = []
-        ordinary = _new._new
-        patch.setattr(_new, "_new", lambda *args: calls.append(1) or ordinary(*args))
+        ordinary = NewModel._made_ordinarily
+        patch.setattr(
+            NewModel, "_made_ordinarily", lambda *args: calls.append(1) or ordinary(*args)
+        )
         load_and_compare(init)
     assert calls == [1]
 
@@ -266,6 +279,27 @@ def test_a_model_that_needs_its_parameters_is_built_the_ordinary_way(init, caplo
 @pytest.mark.parametrize("init", EITHER, ids=lambda f: f.__name__)
 def test_others_come_back_equal_in_any_case(init):
     load_and_compare(init)
+
+
+@pytest.mark.usefixtures("only_large_ones_are_replaced")
+@pytest.mark.parametrize("init", [*LAZY, *ORDINARY, *EITHER], ids=lambda f: f.__name__)
+def test_small_parameters_come_back_equal_without_being_replaced(init):
+    load_and_compare(init)
+
+
+@pytest.mark.usefixtures("only_large_ones_are_replaced")
+def test_small_and_large_parameters_of_one_model_come_back_equal():
+    def both(self):
+        self.fc = nn.Linear(50, 50)
+        self.out = nn.Linear(50, 2)
+        self.out.bias.requires_grad_(False)
+        self.register_buffer("mean", self.out.weight.detach().mean(0), persistent=False)
+
+    model, loaded = load_and_compare(both)
+    assert [p.requires_grad for p in loaded.parameters()] == [True, True, True, False]
+    half = type(model).load("net.pth", dtype=torch.bfloat16)
+    assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+    assert torch.equal(half.fc.bias, model.fc.bias.bfloat16())
 
 
 def test_what_depends_on_a_parameter_still_does():

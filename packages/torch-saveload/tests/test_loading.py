@@ -178,7 +178,7 @@ class Table(nn.Module):
 @pytest.mark.parametrize("lazy", [True, False])
 def test_buffers_that_are_not_saved_have_the_dtype_they_had(name, lazy, monkeypatch):
     if not lazy:
-        monkeypatch.setattr("torch_saveload._new._new_lazily", lambda *_: None)
+        monkeypatch.setattr("torch_saveload._new.NewModel._made_lazily", lambda *_: None)
     cls = save_load()(type("Table", (Table,), {}))
     model, x = cls().half(), torch.ones(1, 2).half()
     model.save(name)
@@ -222,7 +222,7 @@ def test_map_location_says_where_the_new_model_lives():
 @pytest.mark.parametrize("lazy", [True, False])
 def test_a_model_goes_straight_to_the_gpu_and_comes_back(lazy, monkeypatch):
     if not lazy:
-        monkeypatch.setattr("torch_saveload._new._new_lazily", lambda *_: None)
+        monkeypatch.setattr("torch_saveload._new.NewModel._made_lazily", lambda *_: None)
     cls = save_load()(type("Table", (Table,), {}))
     model = cls().half().cuda()
     model.save("net.pth")

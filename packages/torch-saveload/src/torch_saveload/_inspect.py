@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ._read import ModelFile
+from ._unzip import ZipReader
 from ._write import pickle_of
-from ._zip import ZipReader
 from .errors import CorruptError, FormatError
 
 if TYPE_CHECKING:
@@ -105,10 +103,10 @@ def verify(path: str | os.PathLike[str]) -> Iterator[str]:
     # Members were written in this order, one for each place.
     places = sorted({(r.offset, r.size) for r in index.tensors.values()})
     keys = {at: key for key, (at, _) in enumerate(places)}
-    with Path(path).open("rb") as opened, ZipReader(opened, str(path)) as members:
-        there = _member_places(opened)
+    with Path(path).open("rb") as opened:
+        members = ZipReader(opened, str(path))
         if members.read("data.pkl") != pickle_of(index, keys) or any(
-            there.get(f"data/{key}") != place for key, place in enumerate(places)
+            members.place(f"data/{key}") != place for key, place in enumerate(places)
         ):
             raise FormatError(
                 str(path), "data.pkl and the index differ: torch.load reads something else"
@@ -121,18 +119,6 @@ def _open(path: str | os.PathLike[str]) -> tuple[ModelFile, Index]:
     if file.index is None:
         raise FormatError(str(path), "holds no index: torch_saveload did not write it")
     return file, file.index
-
-
-def _member_places(file: BinaryIO) -> dict[str, tuple[int, int]]:
-    """Return where the data of each member of a zip begins, and its size."""
-    places: dict[str, tuple[int, int]] = {}
-    with zipfile.ZipFile(file) as members:
-        for info in members.infolist():
-            file.seek(info.header_offset + 26)
-            name_size, extra_size = struct.unpack("<HH", file.read(4))
-            start = info.header_offset + 30 + name_size + extra_size
-            places[info.filename.partition("/")[2]] = start, info.compress_size
-    return places
 
 
 def _kind(record: TensorRecord) -> str:

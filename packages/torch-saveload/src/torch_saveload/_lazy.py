@@ -3,7 +3,8 @@
 While ``__init__`` runs, each parameter is replaced, the moment it is registered, by one on the
 meta device: initialisers do nothing there, and memory that was allocated is never touched. Only
 parameters are; buffers and plain tensors are computed as ever, which ``torch.device("meta")``
-would not do.
+would not do. So are the smallest parameters, biases and norms: to replace one takes longer than
+to compute it and to copy the file's over it.
 
 That is no good where something else depends on a parameter. Five ways to notice:
 
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._scan import holds_other_meta
+from ._state import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from ._match import Match
     from ._state import State
 
+SMALL = 1024
+"""Elements of a parameter that is left as it is."""
+
 
 class LazyBuild:
     """One attempt to build a model without its weights."""
@@ -44,7 +49,9 @@ class LazyBuild:
         import torch
 
         self._thread = threading.get_ident()
-        self._meta = torch.device("meta")  # once: a name is looked up each time
+        # Once: what follows is done for each parameter.
+        self._kind, self._empty_like = torch.nn.Parameter, torch.empty_like
+        self._meta = torch.device("meta")
         self._replaced: dict[int, tuple[Parameter, Parameter]] = {}
         self._storages: list[Any] = []
 
@@ -60,18 +67,17 @@ class LazyBuild:
             handle.remove()
 
     def _replace(self, _: Module, __: str, parameter: Any) -> Any:
-        import torch
-
         if (
-            threading.get_ident() != self._thread
-            or type(parameter) is not torch.nn.Parameter
-            or parameter.is_meta
+            type(parameter) is not self._kind
+            or parameter.numel() <= SMALL
+            or not parameter.is_cpu
+            or threading.get_ident() != self._thread
         ):
             return None  # leaves it as it is
         known = self._replaced.get(id(parameter))
         if known is None:
-            data = torch.empty_like(parameter, device=self._meta)
-            meta = _parameter(data, parameter.requires_grad)
+            data = self._empty_like(parameter, device=self._meta)
+            meta = self._kind._make_subclass(self._kind, data, parameter.requires_grad)
             if parameter.__dict__:
                 vars(meta).update(vars(parameter))
             known = self._replaced[id(parameter)] = parameter, meta
@@ -80,13 +86,18 @@ class LazyBuild:
 
     def is_independent(self, model: Module) -> bool:
         """Tell whether nothing but the model's parameters depends on them."""
+        import torch
+
+        if not self._replaced:
+            return True
         # The parameters themselves go first: then each storage has one user, which is this list.
         self._replaced.clear()
         storages, self._storages = self._storages, []
-        alone = _use_count_alone()
-        if any(_use_count(storage) > alone for storage in storages):
+        alone, users = torch.empty(1).untyped_storage(), torch._C._storage_Use_Count
+        fewest = users(alone._cdata)
+        if any(users(storage._cdata) > fewest for storage in storages):
             return False
-        modules = list(model.modules())
+        modules = modules_of(model)
         parameters = _parameters(modules)
         if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
             return False
@@ -103,7 +114,7 @@ def assign(
     """Give a lazily built model the tensors of the file.
 
     Args:
-        model: Its parameters are on the meta device.
+        model: Its large parameters are on the meta device.
         state: Its state.
         found: What the file holds for it.
         dtype: For floating-point tensors, or None for that of the file.
@@ -114,25 +125,26 @@ def assign(
     """
     import torch
 
-    wanted = {id(state.tensors[name]) for name in found.tensors}
+    targets = {id(here): here for here in map(state.tensors.__getitem__, found.tensors)}
     if not loads_plainly(model, state) or any(
-        id(parameter) not in wanted for parameter in _parameters(model.modules())
+        id(parameter) not in targets for parameter in _parameters(modules_of(model))
     ):
         return False
-    done: set[int] = set()
+    kinds = {kind: wanted_dtype(kind, dtype) for kind in {t.dtype for t in found.tensors.values()}}
     places: set[object] = set()
     with torch.no_grad():
         for name, there in found.tensors.items():
-            here = state.tensors[name]
-            if id(here) in done:
-                continue
-            done.add(id(here))
-            kind = wanted_dtype(there.dtype, dtype)
-            tensor = there.get()
+            here = targets.pop(id(state.tensors[name]), None)
+            if here is None:
+                continue  # another name of one that is done
+            kind, tensor = kinds[there.dtype], there.get()
+            grad = here.requires_grad if there.grad is None else there.grad
             if not here.is_meta:
                 if here.dtype != kind:
                     here.data = here.data.to(kind)
                 here.copy_(tensor)
+                if here.requires_grad is not grad:
+                    here.requires_grad_(grad)
                 continue
             fresh = tensor
             if device is not None or tensor.dtype != kind:
@@ -141,8 +153,7 @@ def assign(
             if there.same and there.same in places and fresh is tensor:
                 fresh = tensor.clone()
             places.add(there.same)
-            flag = here.requires_grad if there.grad is None else there.grad
-            swap(here, _parameter(fresh, flag))
+            swap(here, torch.nn.Parameter(fresh, grad))
     return True
 
 
@@ -154,14 +165,6 @@ def wanted_dtype(saved: str, dtype: torch.dtype | None) -> torch.dtype:
     return dtype if dtype is not None and kind.is_floating_point else kind
 
 
-def _parameter(data: Tensor, requires_grad: bool) -> Parameter:
-    """Return what ``Parameter(data, requires_grad)`` does, in a third of its time."""
-    import torch
-
-    parameter: Parameter = torch.Tensor._make_subclass(torch.nn.Parameter, data, requires_grad)
-    return parameter
-
-
 def swap(here: Tensor, fresh: Tensor) -> None:
     """Make ``here`` the tensor ``fresh``, for everyone who holds it."""
     import torch
@@ -171,28 +174,13 @@ def swap(here: Tensor, fresh: Tensor) -> None:
     torch._C._swap_tensor_impl(here, fresh)
 
 
-def _use_count(storage: Any) -> int:
-    import torch
-
-    count: int = torch._C._storage_Use_Count(storage._cdata)
-    return count
-
-
-def _use_count_alone() -> int:
-    """Return what torch counts for a storage that only a Python name holds."""
-    import torch
-
-    storage = torch.empty(1).untyped_storage()
-    return _use_count(storage)
-
-
 def loads_plainly(model: Module, state: State) -> bool:
     """Tell whether filling its parameters and buffers is all there is to loading a model."""
     from torch import nn
     from torch.nn.modules.batchnorm import _NormBase
 
     plain = (nn.Module._load_from_state_dict, _NormBase._load_from_state_dict)
-    modules = list(model.modules())
+    modules = modules_of(model)
     own = {id(parameter) for parameter in _parameters(modules)}
     own.update(id(buffer) for module in modules for buffer in module._buffers.values())
     if type(model).load_state_dict is not nn.Module.load_state_dict or any(

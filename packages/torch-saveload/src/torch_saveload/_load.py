@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._fill import extra_states, fill
 from ._match import Selection, match
 from ._migrate import migrated
-from ._new import new_model
+from ._new import NewModel
 from ._pause import gc_paused
 from ._places import local_copy
 from ._read import read
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 
-    from ._match import Match
     from ._report import LoadReport
     from ._stored import Stored
 
@@ -55,7 +54,8 @@ def load_new(
             when left out.
         include: Patterns of the names to load, like ``"encoder.*"``.
         rename: Names, or beginnings of names up to a dot, in the file -> in the model.
-        map_location: The device of the new model, as torch.load calls it; the CPU when left out.
+        map_location: The device of the new model, as torch.load calls it; that on which
+            ``__init__`` makes it when left out, which is the CPU as a rule.
         device: The same.
         dtype: Converts floating-point tensors. When left out, they are as they were saved.
         verify: Compare each tensor with the digest it was saved with.
@@ -82,8 +82,9 @@ def load_new(
         settings = _settings(target)
         stored = migrated(target, settings, stored)
         wanted = _selection(settings, strict, partial, include, rename, convert=True)
-        model, found = new_model(target, stored, wanted, dtype, place)
-    _finish(model, settings, found, wanted)
+        model, report = NewModel(target, stored, wanted, dtype, place).make()
+        del stored  # before the garbage collector looks
+    _finish(model, settings, report, wanted)
     return model
 
 
@@ -140,7 +141,7 @@ def load_into(
         model.to(device)
         state = collect(model)
     fill(model, state, stored, found)
-    _finish(model, settings, found, wanted)
+    _finish(model, settings, found.report, wanted)
     return found.report
 
 
@@ -186,9 +187,9 @@ def _class_for(cls: type[Module], stored: Stored) -> type[Module]:
     return found
 
 
-def _finish(model: Module, settings: Settings, found: Match, wanted: Selection) -> None:
-    if wanted.partial or wanted.include or not found.report.complete:
-        usual = found.report.complete and found.report.loaded
-        log.log(logging.INFO if usual else logging.WARNING, "%s", found.report)
+def _finish(model: Module, settings: Settings, report: LoadReport, wanted: Selection) -> None:
+    if wanted.partial or wanted.include or not report.complete:
+        usual = report.complete and report.loaded
+        log.log(logging.INFO if usual else logging.WARNING, "%s", report)
     if settings.post_load_hook is not None:
         settings.post_load_hook(model)

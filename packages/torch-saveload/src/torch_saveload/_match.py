@@ -94,21 +94,28 @@ def match(
     available = wanted.among(wanted.renamed(stored.tensors))
     others = wanted.among(wanted.renamed(values))
     expected = wanted.among(state.tensors)
-    known = {*available, *others}
-    missing = [name for name in expected if name not in available]
+    missing: list[str] = []
+    differing: dict[str, str] = {}
+    loaded: dict[str, StoredTensor] = {}
+    for name, here in expected.items():
+        there = available.get(name)
+        if there is None:
+            missing.append(name)
+        elif difference := _difference(there, here, convert=wanted.convert):
+            differing[name] = difference
+        else:
+            loaded[name] = there
     missing += [name for name in state.values if wanted.wants(name) and name not in others]
-    unexpected = [name for name in known if name not in expected and name not in state.values]
+    unexpected = [
+        name
+        for name in {**available, **others}
+        if name not in expected and name not in state.values
+    ]
     ties = [[name for name in tie if name in expected] for tie in state.ties]
     for tie in ties:
         # A name of a tied parameter that the file leaves out is loaded through the others.
         if any(name in available for name in tie):
             missing = [name for name in missing if name not in tie]
-    differing: dict[str, str] = {}
-    for name in expected.keys() & available.keys():
-        difference = _difference(available[name], expected[name], convert=wanted.convert)
-        if difference:
-            differing[name] = difference
-    loaded = {n: available[n] for n in expected if n in available and n not in differing}
     untied = [line for tie in ties if (line := _untied(tie, loaded))]
     problems = [*wanted.collisions([*stored.tensors, *values]), *untied]
     if not wanted.partial:
@@ -130,11 +137,11 @@ def match(
 
 
 def _difference(there: StoredTensor, here: Tensor, *, convert: bool) -> str:
-    dtype = dtype_name(here.dtype)
     # A lazy parameter takes the shape of what is loaded.
-    if not is_lazy(here) and there.shape != tuple(here.shape):
+    if not is_lazy(here) and there.shape != here.shape:
+        dtype = dtype_name(here.dtype)
         return f"{there} in the file, {dtype} {list(here.shape)} in the model"
-    if not convert and there.dtype != dtype:
+    if not convert and there.dtype != (dtype := dtype_name(here.dtype)):
         return f"{there.dtype} in the file, {dtype} in the model (dtype= converts)"
     return ""
 

@@ -3,153 +3,142 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._build import build, call
 from ._fill import extra_states, fill
 from ._lazy import LazyBuild, assign, wanted_dtype
-from ._match import Match, Selection, match
-from ._state import State, collect, is_lazy
+from ._match import match
+from ._state import collect, is_lazy
 from .errors import ConfigError, TorchSaveloadError, UntrustedError
 
 if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 
+    from ._match import Match, Selection
+    from ._report import LoadReport
+    from ._state import State
     from ._stored import Stored
 
 log = logging.getLogger("torch_saveload")
 
 
-def new_model(
-    cls: type[Module],
-    stored: Stored,
-    wanted: Selection,
-    dtype: torch.dtype | None,
-    device: str | torch.device | None,
-) -> tuple[Module, Match]:
-    """Return a model of the file, and what was loaded.
+@dataclass(frozen=True, slots=True)
+class NewModel:
+    """A model that is to be made of a file."""
 
-    Args:
-        cls: Its class.
-        stored: What the file holds.
-        wanted: Which part of that is wanted.
-        dtype: For floating-point tensors, or None for that of the file.
-        device: Where to, or None for the CPU.
+    cls: type[Module]
+    stored: Stored
+    wanted: Selection
+    """Which part of the file is wanted."""
+    dtype: torch.dtype | None
+    """For floating-point tensors, or None for that of the file."""
+    device: str | torch.device | None
+    """Where to, or None for where ``__init__`` makes it."""
 
-    Raises:
-        ConfigError: Its arguments do not fit the class.
-        StateMismatchError: Its tensors do not fit the model.
-        UntrustedError: Its arguments are pickled.
-    """
-    lazy = _new_lazily(cls, stored, wanted, dtype, device)
-    return lazy or _new(cls, stored, wanted, dtype, device)
+    def make(self) -> tuple[Module, LoadReport]:
+        """Return the model, and what was loaded.
 
+        Raises:
+            ConfigError: Its arguments do not fit the class.
+            StateMismatchError: Its tensors do not fit the model.
+            UntrustedError: Its arguments are pickled.
+        """
+        return self._made_lazily() or self._made_ordinarily()
 
-def _new(
-    cls: type[Module],
-    stored: Stored,
-    wanted: Selection,
-    dtype: torch.dtype | None,
-    device: str | torch.device | None,
-) -> tuple[Module, Match]:
-    """Build a model the ordinary way and copy the file into it."""
-    try:
-        model = _build(cls, stored)
-    except TorchSaveloadError:
-        raise
-    except Exception as error:  # whatever the arguments of a hostile or outdated file lead to
+    def _made_ordinarily(self) -> tuple[Module, LoadReport]:
+        """Build a model the ordinary way and copy the file into it."""
+        name = self.cls.__qualname__
+        try:
+            model = self._build()
+        except TorchSaveloadError:
+            raise
+        except Exception as error:  # whatever the arguments of a hostile or outdated file lead to
+            raise ConfigError(name, "__init__", f"{type(error).__name__}: {error}") from error
+        state = collect(model)
+        found = self._match(state)
+        for key, there in found.tensors.items():
+            here, kind = state.tensors[key], wanted_dtype(there.dtype, self.dtype)
+            if here.dtype != kind and not is_lazy(here):
+                here.data = here.data.to(kind)
+        self._convert_unsaved(state)
+        self._retie(model, state, found)
+        if self.device is not None:
+            model.to(self.device)
+            state = collect(model)
+        fill(model, state, self.stored, found)
+        for key, there in found.tensors.items():
+            if there.grad is not None and state.tensors[key].requires_grad is not there.grad:
+                state.tensors[key].requires_grad_(there.grad)
+        return model, found.report
+
+    def _made_lazily(self) -> tuple[Module, LoadReport] | None:
+        """Build a model without initial weights and give it the file's; None where that fails."""
+        if self.stored.arguments is not None:
+            return None  # a migration may hold modules that were built already
+        lazily = LazyBuild()
+        try:
+            with lazily():
+                model = self._build()
+            if not lazily.is_independent(model):
+                return None
+            state = collect(model)
+            found = self._match(state)
+            if found.values:
+                return None
+            self._retie(model, state, found)
+            if not assign(model, state, found, self.dtype, self.device):
+                return None
+            self._convert_unsaved(state)
+            if self.device is not None:
+                model.to(self.device)
+        except Exception as error:  # an error that has other causes comes again the ordinary way
+            log.debug("%s is built the ordinary way: %s", self.cls.__qualname__, error)
+            return None
+        return model, found.report
+
+    def _build(self) -> Module:
+        cls, stored = self.cls, self.stored
+        if stored.arguments is not None:
+            model: Module = call(cls, stored.arguments)
+            return model
+        if stored.config is not None:
+            model = build(cls, stored.config)
+            return model
+        if stored.call is not None:
+            args, kwargs = stored.call
+            return cls(*args, **kwargs)
+        if "pickled" in stored.without_config:
+            raise UntrustedError(stored.path, f"{stored.without_config}, so no model can be built")
         raise ConfigError(
-            cls.__qualname__, "__init__", f"{type(error).__name__}: {error}"
-        ) from error
-    state = collect(model)
-    found = match(state, stored, extra_states(cls, stored), cls.__qualname__, wanted)
-    for name, there in found.tensors.items():
-        here, kind = state.tensors[name], wanted_dtype(there.dtype, dtype)
-        if here.dtype != kind and not is_lazy(here):
-            here.data = here.data.to(kind)
-    _convert_unsaved(state, stored, wanted, dtype)
-    _retie(model, state, stored, found, wanted)
-    if device is not None:
-        model.to(device)
-        state = collect(model)
-    fill(model, state, stored, found)
-    for name, there in found.tensors.items():
-        if there.grad is not None and state.tensors[name].requires_grad is not there.grad:
-            state.tensors[name].requires_grad_(there.grad)
-    return model, found
+            cls.__qualname__,
+            stored.path,
+            f"{stored.without_config}: build the model and call load on it",
+        )
 
+    def _match(self, state: State) -> Match:
+        values = extra_states(self.cls, self.stored)
+        return match(state, self.stored, values, self.cls.__qualname__, self.wanted)
 
-def _new_lazily(
-    cls: type[Module],
-    stored: Stored,
-    wanted: Selection,
-    dtype: torch.dtype | None,
-    device: str | torch.device | None,
-) -> tuple[Module, Match] | None:
-    """Build a model without initial weights and give it the file's, or None where that fails."""
-    if stored.arguments is not None:
-        return None  # a migration may hold modules that were built already
-    lazily = LazyBuild()
-    try:
-        with lazily():
-            model = _build(cls, stored)
-        if not lazily.is_independent(model):
-            return None
-        state = collect(model)
-        found = match(state, stored, extra_states(cls, stored), cls.__qualname__, wanted)
-        if found.values:
-            return None
-        _retie(model, state, stored, found, wanted)
-        if not assign(model, state, found, dtype, device):
-            return None
-        _convert_unsaved(state, stored, wanted, dtype)
-        if device is not None:
-            model.to(device)
-    except Exception as error:  # an error that has other causes comes again the ordinary way
-        log.debug("%s is built the ordinary way: %s", cls.__qualname__, error)
-        return None
-    return model, found
+    def _convert_unsaved(self, state: State) -> None:
+        """Give buffers that are no part of the state_dict the dtype that they had when saved.
 
+        They are computed by ``__init__`` as ever; of a model that was made half they are half.
+        """
+        for name, kind in self.wanted.renamed(self.stored.unsaved).items():
+            buffer = state.unsaved.get(name)
+            if buffer is not None:
+                buffer.data = buffer.data.to(wanted_dtype(kind, self.dtype))
 
-def _build(cls: type[Module], stored: Stored) -> Module:
-    if stored.arguments is not None:
-        model: Module = call(cls, stored.arguments)
-        return model
-    if stored.config is not None:
-        model = build(cls, stored.config)
-        return model
-    if stored.call is not None:
-        args, kwargs = stored.call
-        return cls(*args, **kwargs)
-    if "pickled" in stored.without_config:
-        raise UntrustedError(stored.path, f"{stored.without_config}, so no model can be built")
-    raise ConfigError(
-        cls.__qualname__,
-        stored.path,
-        f"{stored.without_config}: build the model and call load on it",
-    )
-
-
-def _convert_unsaved(
-    state: State, stored: Stored, wanted: Selection, dtype: torch.dtype | None
-) -> None:
-    """Give buffers that are no part of the state_dict the dtype that they had when saved.
-
-    They are computed by ``__init__`` as ever; of a model that was made half they are half, too.
-    """
-    for name, kind in wanted.renamed(stored.unsaved).items():
-        buffer = state.unsaved.get(name)
-        if buffer is not None:
-            buffer.data = buffer.data.to(wanted_dtype(kind, dtype))
-
-
-def _retie(model: Module, state: State, stored: Stored, found: Match, wanted: Selection) -> None:
-    """Make one parameter of those that were one when saved, and are two in the new model."""
-    for tie in stored.ties:
-        names = [name for name in wanted.renamed(dict.fromkeys(tie)) if name in found.tensors]
-        for name in names[1:]:
-            if state.tensors[name] is not state.tensors[names[0]]:
-                path, _, last = state.originals[name].rpartition(".")
-                setattr(model.get_submodule(path), last, state.tensors[names[0]])
-                state.tensors[name] = state.tensors[names[0]]
+    def _retie(self, model: Module, state: State, found: Match) -> None:
+        """Make one parameter of those that were one when saved, and are two in the new model."""
+        for tie in self.stored.ties:
+            names = self.wanted.renamed(dict.fromkeys(tie))
+            first, *others = [name for name in names if name in found.tensors] or [""]
+            for name in others:
+                if state.tensors[name] is not state.tensors[first]:
+                    path, _, last = state.originals[name].rpartition(".")
+                    setattr(model.get_submodule(path), last, state.tensors[first])
+                    state.tensors[name] = state.tensors[first]

@@ -6,6 +6,7 @@ import mmap
 import os
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ._progress import late_progress
 from ._safetensors import read_safetensors
 from ._shards import SUFFIX, index_path, read_set
 from ._stored import Stored, StoredTensor
-from ._zip import ZipReader
+from ._unzip import ZipReader
 from .errors import CorruptError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class ModelFile:
         self.path = str(path)
         self.index: Index | None = None
         self.is_zip = False
-        self._parts: list[tuple[int, Buffer | mmap.mmap]] = []
+        self._parts: list[tuple[int, memoryview]] = []
         if path.name.endswith(SUFFIX):
             self._open_set(path)
         else:
@@ -65,7 +66,7 @@ class ModelFile:
                 self._parts = []
                 for shard, start in starts.items():
                     with shard.open("rb") as file:
-                        self._parts.append((start, mapped(file)))
+                        self._parts.append((start, memoryview(mapped(file))))
             except FileNotFoundError:
                 if path.read_bytes() == before:
                     raise
@@ -79,15 +80,15 @@ class ModelFile:
             file.seek(0)
             self.is_zip = not (len(start) == 9 and start[8:] == b"{")  # noqa: PLR2004
             if self.is_zip:
-                with ZipReader(file, self.path) as members:
-                    if INDEX_NAME in members:
-                        self.index = decode_index(members.read(INDEX_NAME), self.path, size)
-                    else:
-                        members.refuse_compressed()
+                members = ZipReader(file, self.path)
+                if INDEX_NAME in members:
+                    self.index = decode_index(members.read(INDEX_NAME), self.path, size)
+                else:
+                    members.refuse_compressed()
             else:
                 self.index = read_safetensors(file, self.path, size)
             if self.index is not None:
-                self._parts.append((0, mapped(file)))
+                self._parts.append((0, memoryview(mapped(file))))
 
     def stored(self, record: TensorRecord, *, fetch: bool = False) -> memoryview:
         """Return the bytes of a tensor as they are in the file.
@@ -101,9 +102,9 @@ class ModelFile:
             number = bisect_right(self._parts, record.offset, key=lambda part: part[0])
             start, data = self._parts[number - 1]
         at = record.offset - start
-        if fetch and record.size >= PIECE_BYTES and isinstance(data, mmap.mmap):
-            fetch_pages(data, at, at + record.size)
-        return memoryview(data)[at : at + record.size]
+        if fetch and record.size >= PIECE_BYTES and isinstance(data.obj, mmap.mmap):
+            fetch_pages(data.obj, at, at + record.size)
+        return data[at : at + record.size]
 
     def raw(self, record: TensorRecord, name: str, *, fetch: bool = False) -> Buffer:
         """Return the bytes of a tensor in memory, decompressed; see :meth:`stored`."""
@@ -136,19 +137,13 @@ class ModelFile:
         """
         assert self.index is not None  # noqa: S101 - only called on model files
         unique = {
-            (record.offset, record.size): (name, record)
+            record.offset: (name, record)
             for name, record in self.index.tensors.items()
-            if record.digest and (compressed or record.blocks is None)
+            if record.size and record.digest and (compressed or record.blocks is None)
         }
 
-        def is_damaged(name: str, record: TensorRecord) -> bool:
-            try:
-                return digest_bytes(self.raw(record, name, fetch=True)) != record.digest
-            except CorruptError:
-                return True
-
         def damaged(items: list[tuple[str, TensorRecord]]) -> list[str]:
-            return [name for name, record in items if is_damaged(name, record)]
+            return [name for name, record in items if self._is_damaged(name, record)]
 
         batches = list(_batches(unique.values()))
         sizes = [sum(record.size for _, record in batch) for batch in batches]
@@ -161,6 +156,12 @@ class ModelFile:
                 names += found
                 advance(size)
             return names
+
+    def _is_damaged(self, name: str, record: TensorRecord) -> bool:
+        try:
+            return digest_bytes(self.raw(record, name, fetch=True)) != record.digest
+        except CorruptError:
+            return True
 
 
 def _stored_names(data: Any) -> set[str]:
@@ -223,7 +224,7 @@ def read(path: Path, *, verify: bool, trust: bool) -> Stored:
             shape=record.shape,
             same=(record.offset, record.size) if record.size else (),
             grad=record.grad,
-            get=lambda: file.tensor(name, verify=check),
+            get=partial(file.tensor, name, verify=check),
         )
 
     stored = {name: stored_tensor(name, record) for name, record in index.tensors.items()}

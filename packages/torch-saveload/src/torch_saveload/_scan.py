@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 _MACHINERY = {"logging", "threading", "_thread", "weakref", "_weakref"}
 _MEMBERS = {"_parameters", "_modules"}
-_COMMON = {dict, OrderedDict, bool, type(None), set}
+_CONTAINERS = {dict, OrderedDict, set}
+_COMMON = {bool, type(None), int, float}
 _ATOMS = (int, float, bool, bytes, complex, type(None), type)
 
 
@@ -26,8 +27,12 @@ def holds_other_meta(modules: list[Module], parameters: list[Parameter]) -> bool
     for module in modules:
         seen.add(id(module))
         for name, value in vars(module).items():
+            kind = type(value)
             # Nearly all of it is empty; submodules are on the list themselves.
-            if type(value) not in _COMMON or (value and name not in _MEMBERS):
+            if kind in _CONTAINERS:
+                if value and name not in _MEMBERS:
+                    todo.append(value)
+            elif kind not in _COMMON:
                 todo.append(value)
     while todo:
         value = todo.pop()

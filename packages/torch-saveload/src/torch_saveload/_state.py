@@ -61,7 +61,7 @@ def collect(model: Module) -> State:
     originals: dict[str, str] = {}
     state: Any = model.state_dict(keep_vars=True)
     for original, value in state.items():
-        name = _plain_name(original, wrappers)
+        name = _plain_name(original, wrappers) if wrappers else original
         originals[name] = original
         if isinstance(value, torch.Tensor):
             tensors[name] = value
@@ -74,6 +74,18 @@ def collect(model: Module) -> State:
         metadata[plain], prefixes[plain] = facts, prefix
     unsaved = {_plain_name(name, wrappers): buffer for name, buffer in buffers.items()}
     return State(tensors, values, metadata, originals, prefixes, unsaved)
+
+
+def modules_of(model: Module) -> list[Module]:
+    """Return the model and all modules in it, each once, without the time to name them."""
+    found = [model]
+    seen = {id(model)}
+    for module in found:  # which grows
+        for child in module._modules.values():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                found.append(child)
+    return found
 
 
 def unwrap(model: Module) -> Module:
@@ -119,11 +131,12 @@ def check_saveable(state: State, class_name: str) -> None:
 def is_lazy(tensor: Tensor) -> bool:
     """Tell whether a parameter has no shape before the first batch."""
     import torch
+
+    if type(tensor) in (torch.Tensor, torch.nn.Parameter):
+        return False
     from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-    return type(tensor) not in (torch.Tensor, torch.nn.Parameter) and isinstance(
-        tensor, (UninitializedParameter, UninitializedBuffer)
-    )
+    return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
 
 
 def _type_key(module: object) -> tuple[str, str]:
@@ -137,6 +150,11 @@ def _wrappers_and_unsaved(model: Module) -> tuple[tuple[str, ...], dict[str, Ten
     """
     found: list[str] = []
     unsaved: dict[str, Tensor] = {}
+    if not any(
+        module._non_persistent_buffers_set or _type_key(module) in _WRAPPERS
+        for module in modules_of(model)
+    ):
+        return (), unsaved
     for path, module in model.named_modules(remove_duplicate=False):
         prefix = f"{path}." if path else ""
         if inner := _WRAPPERS.get(_type_key(module)):

@@ -1,22 +1,19 @@
-"""Write and read the stored members of a zip, the way torch lays them out.
+"""Write the stored members of a zip, the way torch lays them out.
 
 Every member is stored (method 0) below the folder ``archive/``, dated 1980, with its CRC-32, and
 its data begins at a multiple of 64 bytes: the extra field of the local header is padded by a field
 ``FB``, as torch's own writer does. Sizes and offsets past 4 GiB take the Zip64 form. torch finds a
 record by its name after the first slash; other tools see an ordinary zip.
 
-Reading goes through :mod:`zipfile`, which checks the CRC of what it reads.
+Reading is :mod:`torch_saveload._unzip`.
 """
 
 from __future__ import annotations
 
 import struct
-import zipfile
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING
 
 from expcore import crc32
-
-from .errors import CorruptError, FormatError
 
 if TYPE_CHECKING:
     from ._bytes import Buffer, Sink
@@ -110,53 +107,3 @@ class ZipWriter:
     def _write(self, data: Buffer) -> None:
         self._file.write(data)
         self._at += len(data)
-
-
-class ZipReader:
-    """Find the members of a zip; every oddity is a :class:`FormatError`."""
-
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        self._path = path
-        try:
-            self._zip = zipfile.ZipFile(file)
-        except Exception as error:  # whatever zipfile makes of damaged bytes
-            raise FormatError(path, f"not a zip file, so no model file ({error})") from error
-        names = [info.filename for info in self._zip.infolist()]
-        if len(set(names)) != len(names):
-            raise FormatError(path, "a name occurs twice in the zip")
-        self._folder = names[0].partition("/")[0] if names else ""
-
-    def __contains__(self, name: str) -> bool:
-        return f"{self._folder}/{name}" in self._zip.NameToInfo
-
-    def read(self, name: str) -> bytes:
-        """Read a stored member, checking its CRC."""
-        info = self._zip.NameToInfo.get(f"{self._folder}/{name}")
-        if info is None:
-            raise FormatError(self._path, f"has no member {name!r}")
-        self._refuse_compressed(info)
-        try:
-            data = self._zip.read(info)
-        except Exception as error:
-            raise CorruptError(self._path, f"member {name!r} cannot be read: {error}") from error
-        return data
-
-    def refuse_compressed(self) -> None:
-        """Raise a :class:`FormatError` if a member is compressed: it may be a bomb.
-
-        torch.save never writes such members, and torch's reader unpacks them whatever they hold.
-        """
-        for info in self._zip.infolist():
-            self._refuse_compressed(info)
-
-    def _refuse_compressed(self, info: zipfile.ZipInfo) -> None:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise FormatError(
-                self._path, f"member {info.filename!r} is compressed; members are stored"
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._zip.close()
