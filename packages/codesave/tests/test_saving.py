@@ -175,6 +175,7 @@ def test_nothing_is_taken_over_from_a_zip_that_may_differ(why, tree, tmp_path):
 
 def test_secrets_stay_out_and_are_reported(tree, tmp_path):
     secrets = [".env", "deploy/key.pem", "id_rsa", "credentials.json", ".aws/config", ".netrc"]
+    secrets += ["token.json", "hf_token", "prod.kubeconfig"]
     kept = ["train.py", "credentials.py", ".env.example", "id_rsa.pub", "keys.txt"]
     folder = tree(dict.fromkeys([*secrets, *kept], "x"))
 

@@ -29,7 +29,8 @@ _SECRET_NAMES = (
     ".env .env.* *.env *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk id_rsa* id_dsa* "
     "id_ecdsa* id_ed25519* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd .git-credentials "
     ".b2_account_info .dockercfg credentials credentials.* *_credentials.* *-credentials.* "
-    "client_secret* service_account*.json service-account*.json secrets.* secret.* kubeconfig"
+    "client_secret* service_account*.json service-account*.json secrets.* secret.* kubeconfig "
+    "*.kubeconfig token token.json token.pickle *.token *_token *_token.txt .vault-token .dockerconfigjson"
 ).split()
 _SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure"})
 _HARMLESS_NAMES = (
