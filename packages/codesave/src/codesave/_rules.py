@@ -30,7 +30,8 @@ _SECRET_NAMES = (
     "id_ecdsa* id_ed25519* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd .git-credentials "
     ".b2_account_info .dockercfg credentials credentials.* *_credentials.* *-credentials.* "
     "client_secret* service_account*.json service-account*.json secrets.* secret.* kubeconfig "
-    "*.kubeconfig token token.json token.pickle *.token *_token *_token.txt .vault-token .dockerconfigjson"
+    "*.kubeconfig .dockerconfigjson token token.json token.pickle *.token *_token *_token.txt "
+    ".vault-token"
 ).split()
 _SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure"})
 _HARMLESS_NAMES = (
