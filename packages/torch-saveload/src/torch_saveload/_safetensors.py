@@ -23,6 +23,7 @@ from expcore import digest_bytes
 from ._bytes import dtype_name, tensor_bytes
 from ._index import ITEM_SIZES, Index, TensorRecord, index_tree
 from ._index_read import index_from_tree
+from ._json import parse
 from ._write import dense_on_cpu, record_of
 from .errors import CorruptError, FormatError, UnsaveableError
 
@@ -186,7 +187,7 @@ def read_header(
     (length,) = struct.unpack("<Q", file.read(8))
     if length > min(_MAX_HEADER, file_size - 8):
         raise FormatError(path, "neither a zip nor a safetensors file")
-    header: Any = json.loads(file.read(length))
+    header: Any = parse(file.read(length))
     metadata: dict[str, str] = header.pop("__metadata__", {})
     start = 8 + length + shift
     entries: dict[str, dict[str, Any]] = {}
@@ -211,7 +212,7 @@ def merged(entries: dict[str, dict[str, Any]], metadata: Mapping[str, str], path
     told = metadata.get(TOLD)
     if told is not None and digest_bytes(told.encode()) != metadata.get(DIGEST):
         raise CorruptError(path, "its metadata is not what was saved")
-    tree: Any = json.loads(told) if told is not None else _bare_tree()
+    tree: Any = parse(told) if told is not None else _bare_tree()
     facts = tree["tensors"]
     if missing := facts.keys() - entries.keys():
         raise FormatError(path, f"does not hold {', '.join(sorted(missing))}")

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from expcore import open_atomic, sweep
 
 from ._index_read import index_from_tree
+from ._json import parse
 from ._safetensors import (
     TOLD,
     described,
@@ -186,7 +187,7 @@ def listed(data: bytes, path: str) -> tuple[dict[str, str], dict[str, Any]]:
         FormatError: It is none, or names files outside its folder.
     """
     try:
-        tree: Any = json.loads(data)
+        tree: Any = parse(data)
         files = {str(name): str(file) for name, file in tree["weight_map"].items()}
         metadata = dict(tree.get("metadata") or {})
     except Exception as error:  # whatever the damage leads to
