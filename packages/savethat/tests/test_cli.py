@@ -234,3 +234,8 @@ def test_spans(text: str, span: timedelta) -> None:
 )
 def test_wrong_times_are_refused(project: Project, words: list[str]) -> None:
     project("ls", *words, status=2)
+
+
+def test_before_the_first_run_nothing_is_listed(project: Project) -> None:
+    for words in ([], ["--completed"], ["--failed"], ["FitOLS", "--all"]):
+        assert project("ls", *words).stdout == ""

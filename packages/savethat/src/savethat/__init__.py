@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from savethat._args import Args
 from savethat._cli import run_main
 from savethat._join import join
 from savethat._node import ARGS, HookHandle, Node, create_node
@@ -36,6 +35,7 @@ from savethat.errors import (
 if TYPE_CHECKING:
     from loguru import logger
 
+    from savethat._args import Args
     from savethat._context import Artifact, RunContext
     from savethat._submit import submit
 
@@ -80,6 +80,7 @@ __all__ = [
 
 
 _LATER = {
+    "Args": "savethat._args",
     "Artifact": "savethat._context",
     "RunContext": "savethat._context",
     "logger": "loguru",

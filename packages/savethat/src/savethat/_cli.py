@@ -113,7 +113,7 @@ def _print(lines: Iterable[str], *, at_once: bool) -> None:
             for line in lines:
                 print(line, flush=True)
         else:  # print() takes a while for thousands of lines
-            sys.stdout.writelines(f"{line}\n" for line in lines)
+            sys.stdout.write("\n".join([*lines, ""]))
             sys.stdout.flush()
     except BrokenPipeError:  # of `ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -42,4 +42,5 @@ def _described(
                 "run_state": state,
                 "run_files": [prefix + file for file in files],
             }
-            yield own | args | own if args.keys() & own else own | args
+            # An argument may have such a name.
+            yield {**own, **args} if own.keys().isdisjoint(args) else own | args | own

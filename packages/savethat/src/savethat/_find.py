@@ -11,12 +11,12 @@ import gc
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from savethat._found import Found, fetch
-from savethat._key import TIME, is_selected, parts_of
+from savethat._key import TIME, parts_of
 from savethat._layout import ARGS, GOING_ON, RESULTS, STATE
 from savethat.errors import NotSyncedWarning
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from savethat._storage import Storage
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which runs to find."""
 
     path: str = ""
@@ -41,20 +40,28 @@ class Wanted:
     def key_filter(self) -> Callable[[str, str, str], bool]:
         """Whether a key is wanted; one without a time is not, if a time is asked for.
 
+        A path is the start of a key, but a class's name is taken whole.
+
         Returns:
             A function of the key, the name and the time in it.
+
+        >>> is_wanted = Wanted(path="FitOLS").key_filter()
+        >>> is_wanted("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS", "2026-11-21T08-00-17")
+        True
+        >>> is_wanted("FitOLSBig_2026-11-21T08-00-17_k3v9q1", "FitOLSBig", "2026-11-21T08-00-17")
+        False
         """
-        selection = self.path.rstrip("/")
+        start = self.path.rstrip("/")
+        cuts_names = not start or start.endswith(("_", "-"))
+        has_times = self.after is not None or self.before is not None
         # A key has whole seconds: the run of 10:00:00 was made after 09:59:59.9.
-        after = None if self.after is None else _in_utc(self.after).strftime(TIME)
-        before = None if self.before is None else _in_utc(self.before).strftime(TIME)
+        after = "" if self.after is None else _in_utc(self.after).strftime(TIME)
+        before = "9999" if self.before is None else _in_utc(self.before).strftime(TIME)
 
         def is_wanted(key: str, name: str, time: str) -> bool:
-            if selection and not is_selected(key, name, selection):
+            if not key.startswith(start) or (len(name) > len(start) and not cuts_names):
                 return False
-            if after is None and before is None:
-                return True
-            return bool(time) and (after or "") <= time and (before is None or time <= before)
+            return not has_times or (time != "" and after <= time <= before)
 
         return is_wanted
 
@@ -74,23 +81,38 @@ def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     with no_collection():
         found = by_key(storage, wanted, remote=remote)
     if wanted.only_completed:
-        # Runs that are here are asked for in place: there may be ten thousand.
-        root, results = storage.root, os.sep + RESULTS
-        return [
-            run
-            for run in found
-            if (os.access(root + run.key + results, os.F_OK) if run.local else run.completed)
-        ]
+        return _completed(storage.root, found)
     if wanted.only_failed:
         fetch(found, args=False)
         return [run for run in found if wanted.has_state(run.state)]
     return found
 
 
+def _completed(root: str, found: list[Found]) -> list[Found]:
+    """The runs that have results; ten thousand of them are looked up faster from an open folder."""
+    opens = os.access in os.supports_dir_fd and os.path.isdir(root)  # noqa: PTH112
+    folder = os.open(root, os.O_RDONLY) if opens else None
+    start, results = "" if opens else root, os.sep + RESULTS
+    try:
+        return [
+            run
+            for run in found
+            if (
+                os.access(start + run.key + results, os.F_OK, dir_fd=folder)
+                if run.local
+                else run.completed
+            )
+        ]
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
 def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
     is_wanted = wanted.key_filter()
-    runs = {run.key: run for run in _local_runs(storage, is_wanted)}
+    found = _local_runs(storage, is_wanted)
     if remote and storage.config.remote is not None:
+        runs = {run.key: run for run in found}
         try:
             for run in _remote_runs(storage, wanted, is_wanted):
                 # A folder without arguments holds a file or two of a run that is only remote.
@@ -99,23 +121,31 @@ def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
         except Exception as error:  # an extra may be missing, a key wrong, ...
             text = f"only local runs are listed: {error}"
             warnings.warn(text, NotSyncedWarning, stacklevel=5)
-    return sorted(runs.values(), key=lambda run: (run.time, run.key))
+        found = list(runs.values())
+    # One after the other, which is much faster than by both.
+    found.sort(key=attrgetter("key"))
+    found.sort(key=attrgetter("time"))
+    return found
 
 
-def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) -> Iterator[Found]:
+def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) -> list[Found]:
     root = storage.root
     try:
         keys = os.listdir(root)  # noqa: PTH208 # names only
     except FileNotFoundError:
-        return  # no run was made yet
+        return []  # no run was made yet
     args = f"{os.sep}{ARGS}"
+    found: list[Found] = []
     for key in keys:
-        if key[0] == ".":
-            continue
         name, time, unique = parts_of(key)
         # What is a run by its name is not looked into.
-        if is_wanted(key, name, time) and (unique or os.path.exists(root + key + args)):  # noqa: PTH110
-            yield Found(storage, key, time)
+        if (
+            is_wanted(key, name, time)
+            and key[0] != "."
+            and (unique or os.path.exists(root + key + args))  # noqa: PTH110
+        ):
+            found.append(Found(storage, key, time))
+    return found
 
 
 def _remote_runs(

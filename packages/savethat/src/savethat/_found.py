@@ -23,6 +23,8 @@ READERS = 32
 class Found:
     """A run that was found: here, or (with its ``names``) only remotely."""
 
+    __slots__ = ("_names", "_read", "key", "local", "storage", "time")
+
     def __init__(
         self, storage: Storage, key: str, time: str, names: list[str] | None = None
     ) -> None:

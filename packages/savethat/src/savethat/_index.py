@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from savethat._found import Found
@@ -32,10 +32,8 @@ OVER = ("completed", "failed", "interrupted", "preempted")
 
 Facts = tuple[str, list[str], dict[str, Any]]
 """State, files and arguments of a run."""
-
-
-Entry = tuple[int, dict[str, int], str, list[str], dict[str, Any]]
-"""What is remembered of a run: mtime, mtimes below, state, files, args."""
+Entry = list[Any]
+"""What is remembered of a run, as in the file."""
 
 
 def read_indexed(found: Sequence[Found]) -> Iterator[Facts]:
@@ -43,66 +41,65 @@ def read_indexed(found: Sequence[Found]) -> Iterator[Facts]:
     if len(found) < WORTH_WRITING:
         yield from ((run.state, run.files, run.args) for run in found)
         return
-    root = found[0].storage.storage_path
-    base = found[0].storage.root
-    known, new = _read(root / INDEX), 0
+    file, base = found[0].storage / INDEX, found[0].storage.root
+    lists, known = _read(file)
+    new: dict[str, tuple[int, dict[str, int], Facts]] = {}
     for run in found:
-        entry = known.get(run.key) if run.local else None
-        if entry is not None and _holds(base + run.key, entry):
-            yield entry[2], entry[3], entry[4]
-            continue
+        folder = base + run.key
+        try:
+            mtime, below, state, number, args = known[run.key]
+            holds = os.stat(folder).st_mtime_ns == mtime  # noqa: PTH116 # thousands of times
+            if holds and (not below or _hold(folder, below)):
+                yield state, lists[number], args
+                continue
+        except (LookupError, OSError, TypeError, ValueError):  # not remembered, only remote, ...
+            pass
         # The times first: what changes while the files are read makes the entry void.
-        mtimes = _mtimes(base + run.key) if run.local else {}
+        mtimes = _mtimes(folder) if run.local else {}
         facts = run.state, run.files, run.args
         yield facts
         if facts[0] in OVER and mtimes and max(mtimes.values()) < time.time_ns() - SETTLED_NS:
-            known[run.key] = (mtimes.pop(""), mtimes, *facts)
-            new += 1
-    if new >= WORTH_WRITING:
-        _write(root / INDEX, known)
+            new[run.key] = mtimes.pop(""), mtimes, facts
+    if len(new) >= WORTH_WRITING:
+        _write(file, lists, known, new)
 
 
-def _read(file: Path) -> dict[str, Entry]:
+def _hold(folder: str, below: dict[str, int]) -> bool:
+    """Whether no folder in a run has changed."""
+    times = (os.stat(f"{folder}/{path}").st_mtime_ns == at for path, at in below.items())  # noqa: PTH116
+    return all(times)
+
+
+def _read(file: Path) -> tuple[list[list[str]], dict[str, Entry]]:
+    """The lists of files, and what is remembered of each run."""
     try:
         content = json.loads(file.read_bytes())
-        if content["format"] != FORMAT:
-            return {}
-        lists = content["files"]
-        return {
-            key: (mtime, below, state, lists[number], args)
-            for key, (mtime, below, state, number, args) in content["runs"].items()
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}  # it is only a cache
+        if content["format"] == FORMAT:
+            return content["files"], content["runs"]
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    return [], {}  # it is only a cache
 
 
-def _write(file: Path, known: dict[str, Entry]) -> None:
+def _write(
+    file: Path,
+    lists: list[list[str]],
+    known: dict[str, Entry],
+    new: Mapping[str, tuple[int, dict[str, int], Facts]],
+) -> None:
     from expcore import write_file
 
     there = set(os.listdir(file.parent.parent))  # noqa: PTH208 # names only
-    numbers: dict[tuple[str, ...], int] = {}
-    runs = {
-        key: (mtime, below, state, numbers.setdefault(tuple(files), len(numbers)), args)
-        for key, (mtime, below, state, files, args) in known.items()
-        if key in there
-    }
+    numbers = {tuple(files): number for number, files in enumerate(lists)}
+    runs = {key: entry for key, entry in known.items() if key in there}
+    for key, (mtime, below, (state, files, args)) in new.items():
+        number = numbers.setdefault(tuple(files), len(numbers))
+        runs[key] = [mtime, below, state, number, args]
     content = {"format": FORMAT, "files": list(numbers), "runs": runs}
     data = json.dumps(content, separators=(",", ":")).encode()
     with suppress(OSError):  # a disk that is full or not ours loses nothing but time
         file.parent.mkdir(exist_ok=True)
         write_file(file, data)
-
-
-def _holds(folder: str, entry: Entry) -> bool:
-    try:
-        if os.stat(folder).st_mtime_ns != entry[0]:  # noqa: PTH116 # thousands of times
-            return False
-        for path, mtime in entry[1].items():
-            if os.stat(f"{folder}/{path}").st_mtime_ns != mtime:  # noqa: PTH116
-                return False
-    except OSError:
-        return False
-    return True
 
 
 def _mtimes(folder: str, path: str = "") -> dict[str, int]:

@@ -54,20 +54,3 @@ def date_of_time(text: str) -> datetime | None:
         return datetime.fromisoformat(f"{text[:10]}T{text[11:].replace('-', ':')}+00:00")
     except ValueError:  # there are no digits, or they are no date
         return None
-
-
-def is_selected(key: str, name: str, selection: str) -> bool:
-    """Whether ``ls SELECTION`` lists the run.
-
-    A selection is the start of a key, but a class's name is taken whole.
-
-    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS", "FitOLS")
-    True
-    >>> is_selected("FitOLS_2026-11-21T08-00-17_k3v9q1", "FitOLS", "FitOLS_2026-11")
-    True
-    >>> is_selected("FitOLSBig_2026-11-21T08-00-17_k3v9q1", "FitOLSBig", "FitOLS")
-    False
-    """
-    if not key.startswith(selection):
-        return False
-    return not selection or len(selection) >= len(name) or selection.endswith(("_", "-"))
