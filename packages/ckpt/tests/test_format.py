@@ -232,7 +232,7 @@ HOSTILE = {
             ("0.npy", npy(np.ones(1))),
             ("1.npy", npy(np.ones(1))),
         ],
-        "names 1 variables but holds 2",
+        "one name to two variables",
     ),
 }  # fmt: skip
 

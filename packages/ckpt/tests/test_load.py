@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import ckpt
+from ckpt import _arena
+from ckpt._reader import NpzReader
 
 
 @pytest.fixture
@@ -32,16 +37,93 @@ def test_arrays_are_found_by_name(file, mapped) -> None:
     assert w.ctypes.data % 64 == 0
 
 
-def test_a_flipped_bit_is_found_when_the_array_is_read(file, tmp_path) -> None:
+@pytest.fixture
+def damaged(file, tmp_path):
+    """The file with one bit flipped in the value of ``w``."""
     path = tmp_path / file
     data = bytearray(path.read_bytes())
     data[data.index(np.float32(5).tobytes())] ^= 1
     path.write_bytes(data)
+    return file
 
-    with ckpt.load(file) as arrays:
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_flipped_bit_is_found_when_the_array_is_taken(damaged, mapped) -> None:
+    with ckpt.load(damaged, mapped=mapped) as arrays:
         assert arrays["b"].tolist() == [0, 0, 0]
-        with pytest.raises(ckpt.BrokenFileError, match=r"net\.npz.*'0\.npy'.*checksum"):
-            arrays["w"]
+        for _ in range(2):
+            with pytest.raises(ckpt.BrokenFileError, match=r"net\.npz.*'0\.npy'.*checksum"):
+                arrays["w"]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_who_asks_for_it_gets_what_was_not_verified(damaged, mapped) -> None:
+    with ckpt.load(damaged, mapped=mapped, verify=False) as arrays:
+        assert arrays["w"].tolist()[:1] == [[0, 1, 2]]
+
+
+def test_an_array_is_verified_when_it_is_first_taken_only(file, monkeypatch) -> None:
+    taken: list[str] = []
+    verify = NpzReader.verify
+    monkeypatch.setattr(
+        NpzReader, "verify", lambda self, name: (taken.append(name), verify(self, name))
+    )
+
+    with ckpt.load(file, mapped=True) as arrays:
+        for name in ("w", "b", "w"):
+            assert arrays[name] is not None
+
+    assert taken == ["w", "b"]
+
+
+def test_a_large_mapped_array_is_verified_in_parts(monkeypatch) -> None:
+    for name, size in (("PIECE", 1000), ("TASK", 3000)):
+        monkeypatch.setattr(_arena, name, size)
+    value = np.random.default_rng(0).random(5000)
+    ckpt.save_var_collection("large.npz", ckpt.VarCollection({"w": value}))
+
+    with ckpt.load("large.npz", mapped=True) as arrays:
+        assert np.array_equal(arrays["w"], value)
+    data = bytearray(Path("large.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    Path("large.npz").write_bytes(data)
+    with (
+        ckpt.load("large.npz", mapped=True) as arrays,
+        pytest.raises(ckpt.BrokenFileError, match="checksum"),
+    ):
+        arrays["w"]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_the_file_that_was_opened_is_read_though_another_has_its_name(file, net, mapped) -> None:
+    with ckpt.load(file, mapped=mapped) as arrays:
+        ckpt.save_var_collection(file, ckpt.VarCollection({"other": np.zeros(7), "w": np.ones(1)}))
+
+        assert arrays["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_file_object_is_read_and_stays_open(file) -> None:
+    data = io.BytesIO(Path(file).read_bytes())
+
+    with ckpt.load(data) as arrays:
+        assert arrays["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert not data.closed
+    with pytest.raises(OSError, match="fileno"):
+        ckpt.load(data, mapped=True)
+    with open(file, "rb") as opened, ckpt.load(opened, mapped=True) as arrays:  # noqa: PTH123
+        assert arrays["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_nothing_is_taken_from_a_closed_file(file, mapped) -> None:
+    with ckpt.load(file, mapped=mapped) as arrays:
+        pass
+
+    with pytest.raises(ValueError, match=r"net\.npz was closed") as caught:
+        arrays["w"]
+    assert not isinstance(caught.value, ckpt.BrokenFileError)
+    with pytest.raises(ValueError, match="was closed"):
+        assert arrays.extra
 
 
 def test_an_extended_type_is_that_type() -> None:

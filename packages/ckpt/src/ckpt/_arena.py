@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from ckpt._entries import shown
 from ckpt._npz import PIECE
-from ckpt._zip import LOCAL
 from expcore import crc32, crc32_combine
 
 if TYPE_CHECKING:
@@ -60,6 +58,7 @@ class Arena:
         directory: Its members.
         wanted: Which of them; each once.
         progress: Called with the number of bytes read since its last call.
+        verify: Whether the checksums are.
 
     Raises:
         ValueError: A member is not what the directory says, or its checksum is another.
@@ -71,8 +70,10 @@ class Arena:
         directory: Directory,
         wanted: Iterable[int],
         progress: Callable[[int], object] | None = None,
+        *,
+        verify: bool = True,
     ) -> None:
-        self.source, self.directory = source, directory
+        self.source, self.directory, self.verify = source, directory, verify
         self.starts: Array = np.zeros(len(directory.names), np.int64)
         """Where in the memory the data of each member that was read begin."""
         batches, parts, size = self._place(sorted(set(wanted)))
@@ -88,8 +89,9 @@ class Arena:
                 crcs[task.row] = crc if before is None else crc32_combine(before, crc, length)
             if progress is not None:
                 progress(task.end - task.begin)
-        for row, crc in crcs.items():
-            self._check(row, crc)
+        if verify:
+            for row, crc in crcs.items():
+                self.directory.check(row, crc)
 
     def data(self, row: int) -> Array:
         """The data of a member."""
@@ -106,7 +108,7 @@ class Arena:
             offset, end = offsets[row], ends[row]
             if sizes[row] >= LARGE:
                 top = -(-top // ALIGN) * ALIGN
-                start = offset + self._start_of(row)
+                start = self.directory.find_data(row, self.source)
                 self.starts[row] = top
                 stop = start + sizes[row]
                 parts += (
@@ -126,13 +128,6 @@ class Arena:
                 top += end - offset
         return batches, parts, top
 
-    def _start_of(self, row: int) -> int:
-        length = LOCAL.size + len(self.directory.names[row])
-        header = self.source.read(self.directory.offsets[row], length)
-        if len(header) < length:
-            raise ValueError("it was cut off while it was read")
-        return self.directory.data_start(row, header)
-
     def _read(self, task: Batch | Part) -> tuple[Batch | Part, int]:
         crc, shift = 0, task.place - task.begin
         for at in range(task.begin, task.end, PIECE):
@@ -140,7 +135,7 @@ class Arena:
             piece = self.view[at + shift : stop + shift]
             if self.source.read_into(at, piece) != len(piece):
                 raise ValueError("it was cut off while it was read")
-            if isinstance(task, Part):
+            if self.verify and isinstance(task, Part):
                 crc = crc32(piece, crc)
         if isinstance(task, Batch):
             self._check_batch(task, shift)
@@ -149,17 +144,37 @@ class Arena:
     def _check_batch(self, batch: Batch, shift: int) -> None:
         rows, view = slice(batch.first, batch.first + batch.count), self.view
         starts = self.directory.data_starts(batch.first, batch.count, self.memory, shift)
+        self.starts[rows] = starts
+        if not self.verify:
+            return
         stops = starts + self.directory.table[1, rows]
         found = [crc32(view[a:b]) for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
         if found != self.directory.crcs[rows]:
             for i, crc in enumerate(found):
-                self._check(batch.first + i, crc)
-        self.starts[rows] = starts
+                self.directory.check(batch.first + i, crc)
 
-    def _check(self, row: int, crc: int | None) -> None:
-        if crc != self.directory.crcs[row]:
-            name = shown(self.directory.names[row])
-            raise ValueError(f"member {name}: its bytes do not have the checksum that it names")
+
+def checksum(source: Source, begin: int, end: int) -> int:
+    """The checksum of a stretch of a file, by several threads if it is long.
+
+    Raises:
+        ValueError: The file ends within it.
+    """
+
+    def of_part(at: int) -> tuple[int, int]:
+        stop, crc = min(at + TASK, end), 0
+        buffer = memoryview(bytearray(min(PIECE, stop - at)))
+        for place in range(at, stop, PIECE):
+            piece = buffer[: stop - place]
+            if source.read_into(place, piece) != len(piece):
+                raise ValueError("it was cut off while it was read")
+            crc = crc32(piece, crc)
+        return crc, stop - at
+
+    crc = 0
+    for found, length in each(of_part, range(begin, end, TASK), parallel=source.parallel):
+        crc = crc32_combine(crc, found, length)
+    return crc
 
 
 def each(function: Callable[[T], U], items: Sequence[T], *, parallel: bool) -> Iterable[U]:

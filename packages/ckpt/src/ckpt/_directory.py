@@ -96,6 +96,18 @@ class Directory:
             self.data_start(first + i, memoryview(cast("Any", memory)), int(at[i]))  # says why
         return cast("Array", starts)
 
+    def find_data(self, row: int, source: Source) -> int:
+        """Where in the file a member's data begin; see :meth:`data_start`.
+
+        Raises:
+            ValueError: The local header does not agree with the directory.
+        """
+        at, length = self.offsets[row], LOCAL.size + len(self.names[row])
+        header = source.read(at, length)
+        if len(header) < length:
+            raise ValueError("it was cut off while it was read")
+        return at + self.data_start(row, header)
+
     def data_start(self, row: int, buffer: Buffer, at: int = 0) -> int:
         """Where a member's data begin, from its local header, which must agree with the directory.
 
@@ -127,6 +139,16 @@ class Directory:
             )
         return start
 
+    def check(self, row: int, crc: int) -> None:
+        """Compare the checksum of a member's data with the one that the directory has.
+
+        Raises:
+            ValueError: It is another.
+        """
+        if crc != self.crcs[row]:
+            name = shown(self.names[row])
+            raise ValueError(f"member {name}: its bytes do not have the checksum that it names")
+
 
 def read_directory(source: Source) -> Directory:
     """Find the members of a zip file.
@@ -146,23 +168,24 @@ def read_directory(source: Source) -> Directory:
     except struct.error as error:
         raise ValueError("its list of members is damaged") from error
     sizes, offsets, crcs = table
-    offsets += base
-    order = np.argsort(offsets, kind="stable")
-    sizes, offsets, crcs = sizes[order], offsets[order], crcs[order]
-    names = [names[i] for i in order.tolist()]
+    offsets += base  # in the table, too
+    if (offsets[1:] < offsets[:-1]).any():
+        order = np.argsort(offsets, kind="stable")
+        sizes, offsets, crcs = table[:, order]
+        names = [names[i] for i in order.tolist()]
     ends = np.append(offsets[1:], base + offset)[: len(names)]
     rows = dict(zip(names, range(count), strict=True))
     if len(rows) != count:
         raise ValueError("two of its members have the same name")
-    lengths = np.fromiter(map(len, names), np.int64, count)
     # Compared so that no sum can overflow: sizes and offsets may be any number of 63 bits.
-    short = np.flatnonzero((offsets < 0) | (sizes > ends - offsets - LOCAL.size - lengths))
-    if short.size:
-        row = int(short[0])
+    lengths = np.fromiter(map(len, names), np.int64, count)
+    short = (offsets < 0) | (sizes > ends - offsets - LOCAL.size - lengths)
+    if short.any():
+        row = int(short.argmax())
         raise ValueError(f"member {shown(names[row])} claims {sizes[row]} bytes, more than it has")
     return Directory(
         names, offsets.tolist(), sizes.tolist(), crcs.tolist(), ends.tolist(), rows,
-        np.stack([offsets, sizes, crcs, ends]),
+        np.array([offsets, sizes, crcs, ends]),
     )  # fmt: skip
 
 

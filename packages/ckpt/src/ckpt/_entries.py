@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from ckpt._zip import ENTRY, MAX32
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckpt._dtypes import Array
+    from ckpt._dtypes import Array, Dtype
 
 ENCRYPTED = 0x1
+WHOLE = f"V{ENTRY.itemsize}"
 FEW, MANY = 256, 1 << 14
 """Rows that are looked at together: at first, and at most."""
 
@@ -26,58 +28,69 @@ def read_entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
         ValueError: They are damaged, or of members that are compressed or encrypted.
     """
     names: list[bytes] = []
-    parts: list[Array] = []
+    tables, places = [np.empty(0, WHOLE)], [np.empty(0, np.int64)]
     at, together = 0, FEW
     while len(names) < count:
-        table, name = _alike(data, at, min(together, count - len(names)))
+        table = _alike(data, at, min(together, count - len(names)))
         together = min(2 * together, MANY) if len(table) == together else FEW
-        at += len(table) * table.dtype.itemsize
-        names += name
-        parts.append(_columns(table, name))
+        end = at + table.nbytes
+        names += table["name"].tolist() if table.dtype["name"].itemsize else [b""] * len(table)
+        tables.append(table["entry"])
+        places.append(np.arange(at, end, table.itemsize))
+        at = end
     if at != len(data):
         raise ValueError("its list of members is too long")
-    return names, np.concatenate([np.empty((3, 0), np.int64), *parts], axis=1)
+    entries = np.concatenate(tables).view(ENTRY)
+    return names, _columns(data, entries, np.concatenate(places), names)
 
 
-def _alike(data: bytes, at: int, most: int) -> tuple[Array, list[bytes]]:
-    """The entries from a place on that are as wide as the first, and their names."""
+def _alike(data: bytes, at: int, most: int) -> Array:
+    """The entries from a place on that are as wide as the first."""
     if at + ENTRY.itemsize > len(data):
         raise ValueError("its list of members is too short")
     length, extra, comment = struct.unpack_from("<3H", data, at + 28)
-    width = ENTRY.itemsize + length + extra + comment
-    if at + width > len(data):
+    row = _row(length, extra, comment)
+    if at + row.itemsize > len(data):
         raise ValueError("its list of members is damaged")
-    row = np.dtype(
-        [("entry", ENTRY), ("name", f"V{length}"), ("extra", f"V{extra}"), ("", f"V{comment}")]
-    )
-    table: Array = np.frombuffer(data, row, min(most, (len(data) - at) // width), at)
-    entry = table["entry"]
-    other = (entry["name"] != length) | (entry["extra"] != extra) | (entry["comment"] != comment)
-    other |= entry["magic"] != b"PK\1\2"
+    table: Array = np.frombuffer(data, row, min(most, (len(data) - at) // row.itemsize), at)
+    other = (table["magic"] != b"PK\1\2") | (table["widths"] != table["widths"][0])
     table = table[: int(other.argmax())] if other.any() else table
     if not len(table):
         raise ValueError("its list of members is damaged")
-    return table, table["name"].tolist() if length else [b""] * len(table)
+    return table
 
 
-def _columns(table: Array, names: Sequence[bytes]) -> Array:
-    entry = table["entry"]
-    packed, size, offset = (
-        entry[field].astype(np.int64) for field in ("packed", "size", "offset")
+@lru_cache(maxsize=64)
+def _row(name: int, extra: int, comment: int) -> Dtype:
+    """An entry with its name, also as what is compared: bytes for its beginning and widths."""
+    return np.dtype(
+        {
+            "names": ["entry", "magic", "widths", "name"],
+            "formats": [WHOLE, "S4", "S6", f"V{name}"],
+            "offsets": [0, 0, 28, ENTRY.itemsize],
+            "itemsize": ENTRY.itemsize + name + extra + comment,
+        }
     )
-    large = np.flatnonzero((packed == MAX32) | (size == MAX32) | (offset == MAX32))
-    for i in large.tolist():
-        extra = table["extra"][i].tobytes()
+
+
+def _columns(data: bytes, entry: Array, places: Array, names: Sequence[bytes]) -> Array:
+    """The sizes, offsets and checksums of entries; each of their places is in the data."""
+    packed, size, offset, crc = (
+        entry[field].astype(np.int64) for field in ("packed", "size", "offset", "crc")
+    )
+    large = (packed == MAX32) | (size == MAX32) | (offset == MAX32)
+    for i in large.nonzero()[0].tolist():
+        start = int(places[i]) + ENTRY.itemsize + len(names[i])
+        extra = data[start : start + int(entry["extra"][i])]
         fields = (int(size[i]), int(packed[i]), int(offset[i]))
         try:
             size[i], packed[i], offset[i] = _widen(extra, *fields)
         except OverflowError as error:
             raise ValueError(f"member {shown(names[i])} claims more than it has") from error
-    odd = np.flatnonzero((entry["flags"] & ENCRYPTED) | (entry["method"] != 0) | (packed != size))
-    if odd.size:
-        raise ValueError(f"member {shown(names[int(odd[0])])} is compressed or encrypted")
-    columns: list[Any] = [size, offset, entry["crc"]]
-    return np.stack([np.asarray(column, np.int64) for column in columns])
+    odd = (entry["flags"] & ENCRYPTED != 0) | (entry["method"] != 0) | (packed != size)
+    if odd.any():
+        raise ValueError(f"member {shown(names[int(odd.argmax())])} is compressed or encrypted")
+    return np.array([size, offset, crc])
 
 
 def _widen(extra: bytes, *fields: int) -> list[int]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib import import_module
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from ckpt._dtypes import Array, is_named_bits
-from ckpt._reader import blamed, open_npz
+from ckpt._npy import shaped
+from ckpt._reader import NpzReader, blamed, open_npz
+from ckpt._source import FileOrPath, PathSource, StreamSource, name_of
 
 
-def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Loaded:
+def load(file: FileOrPath, *, mapped: bool = False, verify: bool = True) -> Loaded:
     """Open a checkpoint for reading arrays by name.
 
     Args:
-        path: The file.
-        mapped: Give read-only arrays that are the file itself, mapped into memory: nothing is
-            read before it is used, and checksums are not verified.
+        file: A path, or a seekable binary file object, which stays open.
+        mapped: Give read-only arrays that are the file itself, mapped into memory, instead of
+            copies: of many bytes only those that are used are kept.
+        verify: Whether the checksum of an array is verified when it is first taken, for which all
+            of it is read. Without that, nothing of a mapped one is read before it is used.
 
     Returns:
         A mapping, which is also a context that closes the file.
@@ -29,6 +32,7 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Loaded:
     Raises:
         BrokenFileError: It is not a whole checkpoint; also from reading an array (ValueError).
         FileNotFoundError: There is no such file.
+        OSError: ``mapped`` is asked for of a file object that is no file of the system.
 
     >>> import ckpt
     >>> ckpt.save_var_collection("net.npz", ckpt.VarCollection({"w": np.ones(2), "step": 3}))
@@ -36,26 +40,34 @@ def load(path: str | os.PathLike[str], *, mapped: bool = False) -> Loaded:
     ...     print(sorted(arrays), arrays["w"])
     ['step', 'w'] [1. 1.]
     """
-    return Loaded(path, mapped=mapped)
+    return Loaded(file, mapped=mapped, verify=verify)
 
 
 class Loaded(Mapping[str, Any]):
     """The arrays of a checkpoint; see :func:`ckpt.load`."""
 
-    def __init__(self, path: str | os.PathLike[str], *, mapped: bool) -> None:
-        self.path = os.fspath(path)
-        self._files = ExitStack()
-        self._reader = self._files.enter_context(open_npz(path))
-        self._map = self._mapped() if mapped else None
+    def __init__(self, file: FileOrPath, *, mapped: bool, verify: bool) -> None:
+        self.path = name_of(file)
+        self._verify, self._verified = verify, set[str]()
+        self._is_open = True
+        with ExitStack() as files:
+            self._reader = files.enter_context(open_npz(file))
+            self._map = _mapped(self._reader) if mapped else None
+            self._files = files.pop_all()
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._reader.index:
             raise KeyError(name)
-        if self._map is None:
-            with blamed(self.path):
-                return as_known(self._reader.read([name])[name])
+        reader, whole = self._opened(), self._map
         with blamed(self.path):
-            return as_known(self._reader.place(name, self._map))
+            if whole is None:
+                return as_known(reader.read([name], verify=self._verify)[name])
+            if self._verify and name not in self._verified:
+                reader.verify(name)
+                self._verified.add(name)
+            start, header = reader.place(name)
+            begin = start + header.length
+            return as_known(shaped(whole[begin : begin + header.nbytes], header))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reader.names)
@@ -79,22 +91,30 @@ class Loaded(Mapping[str, Any]):
     def extra(self) -> Any:
         """The plain data given to ``save(..., extra=…)``."""
         with blamed(self.path):
-            return self._reader.meta().get("extra")
+            return self._opened().meta().get("extra")
 
     @property
     def metrics(self) -> Mapping[str, float]:
         """The numbers given to ``save(..., metrics=…)``."""
         with blamed(self.path):
-            found: Mapping[str, float] = self._reader.meta().get("metrics", {})
+            found: Mapping[str, float] = self._opened().meta().get("metrics", {})
             return found
 
     def close(self) -> None:
         """Close the file; arrays that were read, or mapped, stay valid."""
+        self._is_open = False
         self._files.close()
 
-    def _mapped(self) -> Array:
-        with open(self.path, "rb") as file:  # noqa: PTH123 -- the path may be bytes
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    def _opened(self) -> NpzReader:
+        if not self._is_open:
+            raise ValueError(f"{self.path} was closed; take what is needed before")
+        return self._reader
+
+
+def _mapped(reader: NpzReader) -> Array:
+    """The whole file that is open: another may have its name by now."""
+    descriptor = cast("PathSource | StreamSource", reader.source).file.fileno()
+    return np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def as_known(array: Array) -> Array:

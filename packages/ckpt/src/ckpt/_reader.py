@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ckpt import _npy, _npz
-from ckpt._arena import Arena
+from ckpt._arena import Arena, checksum
 from ckpt._directory import Source, read_directory
 from ckpt._entries import shown
 from ckpt._progress import slow_progress
 from ckpt._source import FileOrPath, name_of, open_source
-from ckpt._zip import LOCAL
+from ckpt._zip import LOCAL, MAX16
 from ckpt.errors import BrokenFileError
+from expcore import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ckpt._dtypes import Array
 
 LONGEST = _npy.LONGEST + 12
+LONGEST_LOCAL = LOCAL.size + 2 * MAX16
 NAMES, META = _npz.NAMES.encode(), _npz.META.encode()
 
 
@@ -75,20 +77,15 @@ class NpzReader:
             self.directory = read_directory(source)
         self.names = self._read_names()
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
-        rows = self.directory.rows
-        found = list(map(rows.get, map(b"%d.npy".__mod__, range(len(self.names)))))
-        held = len(found) - found.count(None)
-        if len(rows) > held + 1 + (META in rows):
-            held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
-        if len(self.index) != len(self.names) or held != len(self.names):
-            raise _Malformed(f"it names {len(self.index)} variables but holds {held}")
-        if None in found:
-            raise _Malformed(f"it has no member '{found.index(None)}.npy'")
-        self._rows = cast("list[int]", found)
+        if len(self.index) != len(self.names):
+            raise _Malformed("it gives one name to two variables")
+        self._rows = self._find_rows()
 
     def _read_names(self) -> list[str]:
-        row = self._row(NAMES)
-        array = self._array(self._arena([row]), row)
+        data = self._whole(NAMES)
+        with _believing_nothing(NAMES):
+            header = parse_header(data[:LONGEST])
+            array = _npy.shaped(np.frombuffer(data, np.uint8, offset=header.length), header)
         if array.size == 0:
             return []
         if array.dtype.kind != "U" or array.ndim != 1:
@@ -98,64 +95,88 @@ class NpzReader:
             raise _Malformed("its names are no text")
         return cast("list[str]", array.tolist())
 
-    def read(self, names: Iterable[str]) -> dict[str, Array]:
-        """Read the values of some variables, checksums verified.
+    def _find_rows(self) -> Sequence[int]:
+        """The member that has the value of each variable."""
+        rows, count = self.directory.rows, len(self.names)
+        titles = _titles(count)
+        if self.directory.names in ([NAMES, *titles], [NAMES, *titles, META]):  # as written here
+            return range(1, count + 1)
+        found = list(map(rows.get, titles))
+        held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
+        if held != count:
+            raise _Malformed(f"it names {count} variables but holds {held}")
+        if None in found:
+            raise _Malformed(f"it has no member '{found.index(None)}.npy'")
+        return cast("list[int]", found)
+
+    def read(self, names: Iterable[str], *, verify: bool = True) -> dict[str, Array]:
+        """Read the values of some variables.
+
+        Args:
+            names: Of the variables.
+            verify: Whether their checksums are.
 
         Returns:
             An array of its own for each name, writable; the arrays share one allocation.
         """
         wanted = list(names)
         numbers = [self._rows[i] for i in map(self.index.__getitem__, wanted)]
-        arena = self._arena(numbers)
+        arena = self._arena(numbers, verify=verify)
         arrays: list[Array] = []
         for begin, end in runs(arena.starts[numbers], self.directory.table[1, numbers]):
             arrays.extend(self._arrays(arena, numbers[begin:end]))
         return dict(zip(wanted, arrays, strict=True))
 
-    def place(self, name: str, whole: Array) -> Array:
-        """View the value of a variable in the bytes of the whole file, unverified."""
-        row = self._rows[self.index[name]]
-        member = self.directory.names[row]
-        with _believing_nothing(member):
-            at = self.directory.offsets[row]
-            header = whole[at : at + LOCAL.size + len(member)].tobytes()
-            start = at + self.directory.data_start(row, header)
-            data = whole[start : start + self.directory.sizes[row]]
-            npy = parse_header(data[:LONGEST].tobytes())
-            return _npy.shaped(data[npy.length :], npy)
-
     def meta(self) -> dict[str, Any]:
         """Read the plain data stored beside the arrays; empty if there are none."""
         if META not in self.directory.rows:
             return {}
-        row = self._row(META)
-        data = self._arena([row]).data(row)
+        data = self._whole(META)
         with _believing_nothing(META):
-            return _npz.decode_meta(data.tobytes())
+            return _npz.decode_meta(data)
 
     def header(self, name: str) -> _npy.Header:
         """Read what the file says of a variable, without reading its value."""
+        return self.place(name)[1]
+
+    def place(self, name: str) -> tuple[int, _npy.Header]:
+        """Where in the file a variable begins with its header, and that."""
         row = self._rows[self.index[name]]
-        member, size = self.directory.names[row], self.directory.sizes[row]
-        with _believing_nothing(member):
-            at = self.directory.offsets[row]
-            local = self.source.read(at, LOCAL.size + len(member))
-            start = at + self.directory.data_start(row, local)
+        with _believing_nothing(self.directory.names[row]):
+            size, start = self.directory.sizes[row], self.directory.find_data(row, self.source)
             header = parse_header(self.source.read(start, min(size, LONGEST)))
             if header.length + header.nbytes != size:
                 raise ValueError(f"its header claims {header.nbytes} bytes, it holds {size}")
-        return header
+        return start, header
 
-    def _row(self, name: bytes) -> int:
+    def verify(self, name: str) -> None:
+        """Compare the checksum of a variable, of which nothing is kept."""
+        row = self._rows[self.index[name]]
+        with _believing_nothing():
+            start = self.directory.find_data(row, self.source)
+            crc = checksum(self.source, start, start + self.directory.sizes[row])
+            self.directory.check(row, crc)
+
+    def _whole(self, name: bytes) -> bytes:
+        """The data of a member that all of is needed at once; its checksum is verified."""
         row = self.directory.rows.get(name)
         if row is None:
             raise _Malformed(f"it has no member {shown(name)}")
-        return row
+        begin, end = self.directory.offsets[row], self.directory.ends[row]
+        size = self.directory.sizes[row]
+        with _believing_nothing():
+            text = self.source.read(begin, min(end - begin, LONGEST_LOCAL + size))
+            if len(text) < LOCAL.size + len(name) + size:
+                raise ValueError("it was cut off while it was read")
+            start = self.directory.data_start(row, text)
+            data = text[start : start + size]
+            self.directory.check(row, crc32(data))
+        return data
 
-    def _arena(self, rows: Sequence[int]) -> Arena:
+    def _arena(self, rows: Sequence[int], *, verify: bool) -> Arena:
         total = sum(map(self.directory.sizes.__getitem__, rows))
         with _believing_nothing(), slow_progress(f"load {self.path}", total) as advance:
-            return Arena(self.source, self.directory, rows, advance)
+            return Arena(self.source, self.directory, rows, advance, verify=verify)
 
     def _arrays(self, arena: Arena, rows: list[int]) -> Iterable[Array]:
         """Arrays at equal distances; those that are alike are taken from one view of all."""
@@ -200,6 +221,11 @@ def runs(starts: Array, sizes: Array) -> Iterable[tuple[int, int]]:
     other[1:] |= (apart[1:] != apart[:-1]) & ~other[:-1]
     cuts = [0, *(np.flatnonzero(other) + 1).tolist(), len(starts)]
     return pairwise(cuts) if len(starts) else []
+
+
+@lru_cache(maxsize=2)
+def _titles(count: int) -> list[bytes]:
+    return [b"%d.npy" % i for i in range(count)]
 
 
 @lru_cache(maxsize=1024)
