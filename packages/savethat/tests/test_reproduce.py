@@ -142,7 +142,7 @@ def test_a_file_that_has_changed_since_is_refused(sample: Project) -> None:
 def test_a_secret_is_given_again(sample: Project) -> None:
     key = run(sample, "--number", "3", "--token", "sesame")
 
-    assert "give it again" in sample("reproduce", key, status=1).stderr
+    assert 'give it again, as in --token "$SECRET"' in sample("reproduce", key, status=1).stderr
     done = sample("reproduce", key, "--token", "sesame")
 
     assert "results      identical" in done.stdout

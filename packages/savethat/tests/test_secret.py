@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import savethat
-from savethat._args import make_args
+from savethat._args import make_args, write_args
+from savethat._parser import parse_argv
 
 WORD = 'hunter2 "ü'
 
@@ -105,11 +106,13 @@ def test_it_is_not_kept_so_it_must_be_given_again(storage: savethat.Storage) -> 
     again = storage.load_results(node.key)
     (found,) = storage.find_runs()
 
-    assert found["token"] is None
+    assert found["token"] == "***"
     with pytest.raises(LookupError, match="give it again"):
         _ = again.token.value
     with pytest.raises(LookupError, match="give it again"):
         _ = make_args(LoginArgs, {"token": None}).token.value
+    with pytest.raises(LookupError, match="give it again"):
+        _ = make_args(LoginArgs, {"token": "***"}).token.value
 
 
 def test_it_is_hidden_wherever_it_is_shown() -> None:
@@ -129,3 +132,54 @@ def test_a_refusal_does_not_show_it(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "--pins: a secret is not of type int" in shown
     assert "hunter2" not in shown
+
+
+LOCAL = savethat.Secret("http://localhost")
+
+
+@dataclass(frozen=True)
+class ServiceArgs:
+    key: savethat.Secret[str] | None = None
+    url: savethat.Secret[str] = LOCAL
+    login: LoginArgs | None = None
+
+
+def kept(args: ServiceArgs, folder: Path) -> tuple[Path, dict[str, object]]:
+    file = folder / "args.json"
+    write_args(args, file)
+    content = json.loads(file.read_text())
+    return file, {name: content[name] for name in content if not name.startswith("__")}
+
+
+def test_none_is_told_from_a_secret_that_was_not_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, content = kept(ServiceArgs(), tmp_path)
+    assert content == {"key": None, "login": None}
+    assert parse_argv(ServiceArgs, [], config=file) == ServiceArgs()
+
+    given = ServiceArgs(key=savethat.Secret(WORD), url=savethat.Secret(WORD))
+    file, content = kept(given, tmp_path)
+    assert content == {"key": "***", "url": "***", "login": None}
+    with pytest.raises(SystemExit):
+        parse_argv(ServiceArgs, ["--url", WORD], config=file)
+    assert "--key: secrets are not kept; give it again" in capsys.readouterr().err
+    assert parse_argv(ServiceArgs, ["--key", WORD, "--url", WORD], config=file) == given
+
+
+def test_where_there_is_a_terminal_a_secret_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ServiceArgs(login=LoginArgs(savethat.Secret("***")))
+    file, _ = kept(given, tmp_path)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "***"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+
+    assert parse_argv(ServiceArgs, [], config=file) == given
+    assert asked == ["--login.token (a secret, which is not kept): "]

@@ -1,7 +1,7 @@
 """Arguments of nodes: frozen dataclasses, made from plain data, and written to ``args.json``.
 
 ``args.json`` is one object: the arguments by name, nested dataclasses as objects, enums by name,
-and the class as ``__module__`` and ``__qualname__``.
+secrets as ``"***"``, and the class as ``__module__`` and ``__qualname__``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savethat import _values
+from savethat import _types, _values
 from savethat._plain import to_data
+from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ class Args:
 
     def as_dict(self) -> dict[str, Any]:
         """The arguments as plain data."""
-        data: dict[str, Any] = to_data(self)
-        return data
+        return _data_of(self)
 
     def save(self, path: Path | str) -> None:
         """Write the arguments to a JSON file."""
@@ -100,5 +100,15 @@ def write_args(args: object, file: Path) -> None:
 
     cls = type(args)
     data = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    plain = to_data(args) if dataclasses.is_dataclass(args) else {}
+    plain = _data_of(args) if dataclasses.is_dataclass(args) else {}
     write_file(file, (json.dumps(plain | data, indent=2) + "\n").encode())
+
+
+def _data_of(args: Any) -> dict[str, Any]:
+    """The arguments as plain data; a secret of which the code has the value is left out."""
+    data: dict[str, Any] = to_data(args)
+    for field in dataclasses.fields(args):
+        value = getattr(args, field.name)
+        if isinstance(value, Secret) and value == _types.default_of(field):
+            del data[field.name]
+    return data

@@ -89,7 +89,7 @@ def select(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
 
 
 def _completed(root: str, found: list[Found]) -> list[Found]:
-    """The runs that have results; ten thousand of them are looked up faster from an open folder."""
+    """The runs that have results; ten thousand are looked up faster from an open folder."""
     opens = os.access in os.supports_dir_fd and os.path.isdir(root)  # noqa: PTH112
     folder = os.open(root, os.O_RDONLY) if opens else None
     start, results = "" if opens else root, os.sep + RESULTS

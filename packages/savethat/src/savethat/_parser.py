@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from savethat import _types, _values
 from savethat._config_file import read_config
+from savethat._lost import ask_for, lost_secrets
 from savethat._node_options import Option, options_of
 from savethat._plain import to_data
 from savethat._secret import Secret
@@ -176,10 +177,13 @@ def parse_argv(
         config = Path(str(given.pop(CONFIG)))
     try:
         data: dict[str, Any] = {} if config is None else read_config(config)
-        for option in options_of(cls):
+        options = options_of(cls)
+        for option in options:
             if option.name in given:
                 _put(data, option.name, _value(option, given[option.name]))
-        missing = [o.flags[0] for o in options_of(cls) if o.required and _lacks(data, o.name)]
+        if config is not None:
+            _fill_in(data, options)
+        missing = [o.flags[0] for o in options if o.required and _lacks(data, o.name)]
         if missing:
             make_parser(cls, prog).error(
                 f"the following arguments are required: {', '.join(missing)}"
@@ -201,6 +205,17 @@ def _value(option: Option, words: Any) -> Any:
         return _values.parse_words(option.type, words)
     except (ValueError, TypeError) as error:
         raise ArgumentsError(option.flags[0], "", str(error)) from error
+
+
+def _fill_in(data: dict[str, Any], options: list[Option]) -> None:
+    """Ask for the secrets that a file of arguments does not hold."""
+    lost = lost_secrets(options, data)
+    for option in lost:
+        if (word := ask_for(option)) is None:
+            flags = ", ".join(option.flags[0] for option in lost)
+            problem = f'secrets are not kept; give it again, as in {lost[0].flags[0]} "$SECRET"'
+            raise ArgumentsError(flags, "", problem)
+        _put(data, option.name, _value(option, word))
 
 
 def _put(data: dict[str, Any], name: str, value: Any) -> None:

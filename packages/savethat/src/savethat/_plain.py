@@ -8,7 +8,7 @@ import enum
 from pathlib import Path, PurePath
 from typing import Any
 
-from savethat._secret import Secret
+from savethat._secret import HIDDEN, Secret
 
 
 def to_data(value: Any) -> Any:
@@ -22,7 +22,7 @@ def to_data(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, Secret):
-        return None
+        return HIDDEN
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes):

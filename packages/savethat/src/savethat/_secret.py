@@ -18,8 +18,8 @@ class Secret(Generic[T]):
     """A value that appears in no file, log or repr of a run.
 
     As the type of an argument (``token: Secret[str]``) it is given like any other; its value is
-    :attr:`value`. In ``args.json`` it is null, in logs and ``reproducible.json`` its text is
-    replaced, and pickled it loses its value.
+    :attr:`value`. In ``args.json``, logs and ``reproducible.json`` its text is replaced by three
+    asterisks, and pickled it loses its value.
 
     >>> token = Secret("hunter2")
     >>> token, f"{token}", token.value

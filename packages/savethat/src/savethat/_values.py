@@ -22,7 +22,7 @@ from typing import (
 )
 
 from savethat import _types
-from savethat._secret import Secret, lost_secret
+from savethat._secret import HIDDEN, Secret, lost_secret
 
 if TYPE_CHECKING:
     import dataclasses
@@ -75,8 +75,6 @@ def parse_word(tp: Any, word: str) -> Any:
 
 
 def _secret(read: Callable[[Any, Any], Any], arms: tuple[Any, ...], data: Any) -> Secret[Any]:
-    if data is None:
-        return lost_secret()
     kind = (*arms, str)[0]
     try:
         return Secret(read(kind, data))
@@ -157,6 +155,8 @@ def from_data(tp: Any, data: Any) -> Any:
     if _types.is_nested(tp):
         return data if isinstance(data, tp) else build(tp, data)
     if origin is Secret:
+        if data is None or data == HIDDEN:  # what is written of one, by this version or earlier
+            return lost_secret()
         return data if isinstance(data, Secret) else _secret(from_data, arms, data)
     return _scalar(tp, data)
 
