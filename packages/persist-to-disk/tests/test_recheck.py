@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 import persist_to_disk as ptd
-from persist_to_disk import _folders
+from persist_to_disk import _open_files
 
 SOURCE = """
     value = 0
@@ -19,10 +19,10 @@ SOURCE = """
 
 
 @pytest.fixture(autouse=True)
-def no_open_folders():
+def no_open_files():
     """Those of other tests do not count."""
-    for folder in list(_folders._open):
-        _folders.forget(folder)
+    for path in list(_open_files._open):
+        _open_files.close(path)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def counted(monkeypatch):
     stat = os.stat
 
     def look(path, *args, **kwargs):
-        if str(path).endswith(".pkl"):
+        if str(path).endswith(".pkl") or path in descriptors():
             looks.append(path)
         return stat(path, *args, **kwargs)
 
@@ -77,20 +77,98 @@ def test_a_folder_that_is_removed_or_moved_is_noticed(load, cache):
         assert module.f(1, cache_switch="recache") == module.f(1) == (1, number)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="folders cannot be opened there")
-def test_a_descriptor_that_stands_for_another_folder_costs_no_result(load, tmp_path):
-    module = load(SOURCE)
+open_files = pytest.mark.skipif(os.name == "nt", reason="files are not kept open there")
+
+
+def descriptors():
+    return [file.descriptor for file in _open_files._open.values()]
+
+
+@open_files
+def test_a_descriptor_that_stands_for_another_file_costs_no_result_and_is_not_closed(
+    load, tmp_path
+):
+    module = load(SOURCE.replace("persistf()", "persistf(hashsize=1)"))
     assert [module.f(x) for x in (1, 2, 1, 2)] == [(1, 0), (2, 0)] * 2
 
-    (descriptor,) = set(_folders._open.values())
+    (descriptor,) = descriptors()
     other = os.open(tmp_path, os.O_RDONLY)
     os.dup2(other, descriptor)
     assert [module.f(x) for x in (1, 2, 1)] == [(1, 0), (2, 0), (1, 0)]
+    assert os.path.samestat(os.fstat(descriptor), os.fstat(other))  # not ours to close
+    os.close(descriptor)
     os.close(other)
-    (descriptor,) = set(_folders._open.values())
+    (descriptor,) = descriptors()
     os.close(descriptor)
     assert [module.f(x) for x in (1, 2, 1)] == [(1, 0), (2, 0), (1, 0)]
     assert module.f.cache_info().misses == 2
+
+
+@open_files
+def test_a_bucket_that_is_removed_is_noticed_though_it_is_open(load):
+    module = load(SOURCE)
+    assert module.f(1) == module.f(1) == (1, 0)
+    assert len(descriptors()) == 1
+
+    module.f.cache_path(1).unlink()
+    module.value = 1
+    assert module.f(1) == module.f(1) == (1, 1)
+    assert len(descriptors()) == 1
+
+
+@open_files
+def test_as_many_files_are_open_as_a_quarter_of_what_the_process_may_open(load, monkeypatch):
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (12, 12))
+    _open_files._most_open.cache_clear()
+    try:
+        module = load(SOURCE)
+        for _ in range(2):
+            assert [module.f(x) for x in range(20)] == [(x, 0) for x in range(20)]
+        assert len(descriptors()) == 3
+    finally:
+        _open_files._most_open.cache_clear()
+
+
+@open_files
+def test_a_file_that_grows_large_is_not_kept_open(load, monkeypatch):
+    from persist_to_disk import _quick
+
+    monkeypatch.setattr(_quick, "LARGEST_BYTES", 4000)
+    module = load(SOURCE.replace("persistf()", "persistf(hashsize=1)"))
+    for x in range(100):
+        assert module.f(x) == module.f(x) == (x, 0)
+        assert len(descriptors()) == (module.f.cache_path(0).stat().st_size <= 4000)
+    assert descriptors() == []
+
+
+@open_files
+def test_without_a_free_descriptor_a_hit_looks_the_path_up(load, monkeypatch):
+    module = load(SOURCE)
+    monkeypatch.setattr(_open_files, "_open_file", lambda *_: None)
+    assert module.f(1) == module.f(1) == module.f(1) == (1, 0)
+    module.f.cache_path(1).unlink()
+    module.value = 1
+    assert module.f(1) == (1, 1)
+
+
+def test_when_a_known_result_is_gone_a_function_that_raises_is_called_once(load):
+    module = load("""
+        calls = []
+        @ptd.persistf()
+        def f(x):
+            calls.append(x)
+            if len(calls) > 1:
+                raise ValueError(x)
+            return x
+    """)
+    assert module.f(1) == module.f(1) == 1
+    os.truncate(module.f.cache_path(1), 64)  # nothing but the header
+
+    with pytest.raises(ValueError, match="1"):
+        module.f(1)
+    assert module.calls == [1, 1]
 
 
 def test_what_this_process_replaces_or_clears_is_seen_at_once(load):

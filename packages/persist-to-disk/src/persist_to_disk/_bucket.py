@@ -45,7 +45,6 @@ class Bucket:
     def __init__(self, path: Path, *, trust: bool = False) -> None:
         self.path = path
         self.name, self.number = str(path), int(path.stem)
-        self.folder, self.file = os.path.split(self.name)
         self.sidecars = path.with_suffix(".d")
         """The folder for the large results among its entries."""
         self.trust = trust

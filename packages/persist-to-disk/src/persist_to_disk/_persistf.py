@@ -192,14 +192,15 @@ def _quick_wrapper(memo: Memo) -> Callable[..., Any]:
             payload, watch = known
             try:
                 if not watch.until_ns or clock_ns() >= watch.until_ns:
-                    status = stat(watch.name, dir_fd=watch.folder)
+                    status = stat(watch.file)
                     if not (
                         status.st_mtime_ns == watch.changed_ns
                         and watch.least <= status.st_size <= watch.most
                         and status.st_ino == watch.inode
+                        and status.st_nlink
                     ):
-                        return memo.call(args, kwargs)
-                    if watch.interval_ns:
+                        watch.end()
+                    elif watch.interval_ns:
                         watch.until_ns = clock_ns() + watch.interval_ns
                 if watch.settings == config.version:
                     value = loads(payload)

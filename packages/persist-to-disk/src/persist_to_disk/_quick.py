@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from persist_to_disk._config import config
-from persist_to_disk._folders import descriptor_of, forget
+from persist_to_disk._open_files import LARGEST_BYTES, close, descriptor_of
 
 if TYPE_CHECKING:
     from persist_to_disk._bucket import Bucket, Entry
@@ -36,42 +36,46 @@ class Watch:
     Args:
         bucket: The file.
         signature: One state of it.
-        most: How many bytes it may have: if its time does not say that an entry was replaced,
-            no more than it has.
+        has_times: The file's time says when an entry was replaced. If not, any change may be that.
         recheck_ns: How long the file need not be looked at again.
     """
 
     __slots__ = (
-        "bucket", "changed_ns", "folder", "inode", "interval_ns", "least", "most", "name",
-        "settings", "until_ns",
+        "bucket", "changed_ns", "file", "inode", "interval_ns", "least", "most", "settings",
+        "until_ns",
     )  # fmt: skip
 
-    def __init__(self, bucket: Bucket, signature: Signature, most: float, recheck_ns: int) -> None:
+    def __init__(
+        self, bucket: Bucket, signature: Signature, recheck_ns: int, *, has_times: bool
+    ) -> None:
         self.bucket, self.settings = bucket, config.version
         self.inode, self.least, self.changed_ns = signature
-        self.most = most
+        self.most: float = math.inf if has_times else self.least
         self.interval_ns = recheck_ns
         self.until_ns = 0
         """Until then, by the monotonic clock, the file need not be looked at; 0 for always."""
-        self.folder = descriptor_of(bucket.folder)
-        self.name = bucket.name if self.folder is None else bucket.file
-        """The path of the file, beginning at the folder if that is open."""
+        self.file: int | str = bucket.name
+        if self.least <= LARGEST_BYTES:
+            descriptor = descriptor_of(bucket.name, self.inode)
+            if descriptor is not None:
+                self.file, self.most = descriptor, min(self.most, LARGEST_BYTES)
 
-    def is_of(self, signature: Signature, most: float) -> bool:
+    def is_of(self, signature: Signature) -> bool:
         """Say whether no entry was replaced up to a state of the file."""
         inode, size, changed_ns = signature
         return (
             self.changed_ns == changed_ns
             and self.inode == inode
             and self.least <= size <= self.most
-            and self.most == most
             and self.settings == config.version
         )
 
     def end(self) -> None:
-        """Have the file and its folder looked up anew for what will be known next."""
-        self.bucket.watch = None
-        forget(self.bucket.folder)
+        """Hold no more, and have the file looked up anew for what will be known next."""
+        self.settings = -1
+        if self.bucket.watch is self:
+            self.bucket.watch = None
+            close(self.bucket.name)
 
 
 def quick_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuickKey:
@@ -113,10 +117,11 @@ def learn(
     if seen is None:
         return
     signature, has_times = seen
-    most = math.inf if has_times else signature[1]
     watch = bucket.watch
-    if watch is None or not watch.is_of(signature, most):
-        watch = bucket.watch = Watch(bucket, signature, most, recheck_ns)
+    if watch is None or not watch.is_of(signature):
+        if watch is not None:
+            watch.end()
+        watch = bucket.watch = Watch(bucket, signature, recheck_ns, has_times=has_times)
     if len(quick) >= LIMIT:
         quick.clear()
     quick[call] = entry.payload, watch
