@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import savethat
+from savethat import _claim, _pending, _remote, _run_sync, _sync
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,26 @@ def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | N
     except ValueError:
         assert word == "fail"
     return node.key
+
+
+Offline = Callable[[savethat.Storage, str, str], str]
+
+
+@pytest.fixture
+def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, str, str], str]:
+    """Run a node while the remote cannot be reached."""
+
+    def down(*_: object) -> None:
+        raise ConnectionError("down")
+
+    def run_it(storage: savethat.Storage, word: str, key: str) -> str:
+        with monkeypatch.context() as patch:
+            for module in (_claim, _run_sync, _sync):
+                patch.setattr(module, "is_owned", down)
+            with pytest.warns(savethat.NotSyncedWarning, match="down"):
+                return run(Word, storage, word, key)
+
+    return run_it
 
 
 def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
@@ -70,18 +92,10 @@ def test_a_run_of_a_version_without_states_can_be_uploaded(
 
 
 def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
 ) -> None:
-    from savethat import _claim, _run_sync, _sync
-
     run(Word, elsewhere, "theirs", "final")
-    monkeypatch.setattr(_claim, "_claim_remotely", lambda *_: True)
-    monkeypatch.setattr(
-        _run_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down"))
-    )
-    with pytest.warns(savethat.NotSyncedWarning, match="down"):
-        assert run(Word, synced, "mine", "final") == "final"
-    monkeypatch.undo()
+    assert run_offline(synced, "mine", "final") == "final"
     assert _sync.pending(synced) == ["final"]
 
     assert list(_sync.push_pending(synced)) == ["final-2"]
@@ -95,14 +109,9 @@ def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_b
 
 
 def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
 ) -> None:
-    from savethat import _run_sync, _sync
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_run_sync, "push", lambda *_: (_ for _ in ()).throw(ConnectionError("down")))
-        with pytest.warns(savethat.NotSyncedWarning, match="down"):
-            key = run(Word, synced, "a")
+    key = run_offline(synced, "a", "first")
     assert _sync.pending(synced) == [key]
 
     assert synced.upload(key).endswith(f"/{key}")
@@ -127,32 +136,9 @@ def test_a_run_that_is_going_on_can_upload_itself(
     assert elsewhere.find_runs()[0]["run_state"] == "completed"
 
 
-@pytest.fixture
-def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, str, str], str]:
-    """Run a node while the remote cannot be reached."""
-    from savethat import _claim, _run_sync, _sync
-
-    def down(*_: object) -> None:
-        raise ConnectionError("down")
-
-    def run_it(storage: savethat.Storage, word: str, key: str) -> str:
-        with monkeypatch.context() as patch:
-            for module in (_claim, _run_sync, _sync):
-                patch.setattr(module, "is_owned", down)
-            with pytest.warns(savethat.NotSyncedWarning, match="down"):
-                return run(Word, storage, word, key)
-
-    return run_it
-
-
-Offline = Callable[[savethat.Storage, str, str], str]
-
-
 def test_what_is_still_being_uploaded_has_not_failed_and_is_not_removed(
     synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from savethat import _remote, _sync
-
     upload = _remote.upload_folder
     seen: list[str] = []
 
@@ -175,8 +161,6 @@ def test_what_is_still_being_uploaded_has_not_failed_and_is_not_removed(
 def test_a_broken_run_holds_up_no_other(
     synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
 ) -> None:
-    from savethat import _sync
-
     torn, good = run_offline(synced, "a", "first"), run_offline(synced, "b", "second")
     (synced / torn / "state.json").write_text("{")
 
@@ -190,8 +174,6 @@ def test_a_broken_run_holds_up_no_other(
 def test_a_failing_upload_of_an_earlier_run_is_not_blamed_on_this_one(
     synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
 ) -> None:
-    from savethat import _sync
-
     first = run_offline(synced, "a", "first")
     (synced / first / "state.json").write_text("{")
 
@@ -209,8 +191,6 @@ def test_of_two_machines_that_were_both_offline_one_gets_the_second_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both find the key free, and then claim it at the same time."""
-    from savethat import _claim, _sync
-
     run_offline(synced, "mine", "final")
     run_offline(elsewhere, "theirs", "final")
     owner, asked = _claim._owner, [0]
@@ -228,3 +208,20 @@ def test_of_two_machines_that_were_both_offline_one_gets_the_second_name(
 
     words = {found["run_key"]: found["word"] for found in elsewhere.find_runs()}
     assert words == {"final": "theirs", "final-2": "mine"}
+
+
+def test_what_another_process_uploads_is_left_to_it(
+    synced: savethat.Storage, run_offline: Offline
+) -> None:
+    key = run_offline(synced, "a", "first")
+
+    with _pending.uploading(synced, key):
+        assert _sync.pending(synced) == []
+    assert _sync.pending(synced) == []  # this process has not given up
+    mark = synced / _pending.PENDING / key
+    where, pid, _ = json.loads(mark.read_text())
+    mark.write_text(json.dumps([where, pid, "1"]))  # of a process that was killed
+    assert _sync.pending(synced) == [key]
+    with pytest.raises(ConnectionError), _pending.uploading(synced, key):
+        raise ConnectionError("down")
+    assert _sync.pending(synced) == [key]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from savethat._background import Heart
 from savethat._claim import claim, is_owned, warn_unsynced
 from savethat._layout import RESULTS, STATE
-from savethat._pending import pending, unmark
+from savethat._pending import pending, unmark, uploading
 from savethat._remote import impatient, upload_folder
 from savethat._removal import sweep_below
 from savethat._state import read_state
@@ -28,6 +28,7 @@ from savethat.errors import NotSynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import expcore
     from savethat._files import Files
@@ -57,13 +58,23 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
     if state is None or remote is None:  # a run of a version without states
         storage.upload(key)
         return key
-    if not is_owned(remote, key, state):
-        new = claim(storage, f"{key}-2", state)
-        for file in list(folder.iterdir()):
-            os.replace(file, storage / new / file.name)  # noqa: PTH105
-        folder.rmdir()
-        unmark(storage, key)
-        return push(storage, new, state)
+    with uploading(storage, key):
+        if not is_owned(remote, key, state):
+            new = claim(storage, f"{key}-2", state)
+            for file in list(folder.iterdir()):
+                os.replace(file, storage / new / file.name)  # noqa: PTH105
+            folder.rmdir()
+            unmark(storage, key)
+            return push(storage, new, state)
+        synced = _push_all(folder, remote, key, state)
+    synced.write(folder)
+    unmark(storage, key)
+    _prune(remote, key)
+    return key
+
+
+def _push_all(folder: Path, remote: expcore.Storage, key: str, state: RunState) -> RunState:
+    """Upload all of a run; its state, now that all has arrived."""
     sweep_below(folder)
     state = state.beat() if state.ended else state
     remote.write(f"{key}/{STATE}", state.encode())
@@ -78,10 +89,7 @@ def push(storage: Files, key: str, state: RunState | None = None) -> str:
         upload_folder(folder, remote, key, include=lambda name: name == RESULTS)
     synced = replace(state, pending_sync=False)
     remote.write(f"{key}/{STATE}", synced.encode())
-    synced.write(folder)
-    unmark(storage, key)
-    _prune(remote, key)
-    return key
+    return synced
 
 
 def _prune(remote: expcore.Storage, key: str) -> None:
