@@ -7,7 +7,7 @@ ISA-L and zlib-ng are several times faster than Python's zlib; the first comes w
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +57,20 @@ def _multiply(a: int, b: int) -> int:
     return product
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1 << 12)
 def _shift(length: int) -> int:
-    """Return the polynomial x to the number of bits in so many bytes, by repeated squaring."""
-    power, square = 1 << 31, 1 << 23  # 1, and x to the 8
-    while length:
-        if length & 1:
-            power = _multiply(square, power)
-        square = _multiply(square, square)
-        length >>= 1
+    """Return the polynomial x to the number of bits in so many bytes."""
+    power = 1 << 31  # 1
+    for i in range(length.bit_length()):
+        if length >> i & 1:
+            power = _multiply(_square(i), power)
     return power
+
+
+@cache
+def _square(times: int) -> int:
+    """Return x to the 8, squared so many times."""
+    if times == 0:
+        return 1 << 23
+    root = _square(times - 1)
+    return _multiply(root, root)
