@@ -1,9 +1,11 @@
 """The fast ways give the same as the plain ones."""
 
+import contextlib
 import errno
 import gc
 import mmap
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from torch import nn
 
 from expcore import _stages, _stream
 from torch_saveload import save_load
+from torch_saveload._inspect import verify
 
 
 @save_load()
@@ -28,13 +31,47 @@ def small_blocks(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
-def test_a_file_written_in_several_stages_has_the_same_bytes(name, request):
+def test_a_file_written_in_several_stages_has_the_same_bytes(name, request, monkeypatch):
     model = Net()
     model.save(name)
     whole = Path(name).read_bytes()
     request.getfixturevalue("small_blocks")
+    monkeypatch.setattr("torch_saveload._write.LARGE_BYTES", 10_000)
+    monkeypatch.setattr("torch_saveload._output.PIECE_BYTES", 7_000)
     model.save(name)
     assert Path(name).read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors", "packed.pth", "set.safetensors"])
+@pytest.mark.parametrize("large", [1000, 1 << 20])
+def test_a_model_that_changes_while_it_is_saved_is_a_file_that_loads(name, large, monkeypatch):
+    model = Net()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+
+    @contextlib.contextmanager
+    def training(*_):
+        def step(_):
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter += 1
+
+        yield step
+
+    monkeypatch.setattr("torch_saveload._output.late_progress", training)
+    monkeypatch.setattr("torch_saveload._output.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("torch_saveload._write.LARGE_BYTES", large)
+    limit = 100_000 if name.startswith("set") else None
+    model.save(name, compress=name == "packed.pth", max_shard_size=limit)
+    loaded = Net.load(name)
+    moments = {parameter.flatten()[0].item() for parameter in loaded.parameters()}
+    assert 0 in moments
+    assert len(moments) > 1
+    if name.endswith(".pth"):
+        assert torch.load(name, weights_only=True)["config"] == {}
+        assert zipfile.ZipFile(name).testzip() is None
+        assert list(verify(name)) == [f"{name}: 20 tensors are what was saved"]
 
 
 @pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="there is no direct I/O")

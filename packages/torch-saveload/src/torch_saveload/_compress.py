@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ._index import Blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from ._bytes import Buffer
 
@@ -26,21 +28,32 @@ SAMPLE_BYTES = 48 << 10
 WORTH_IT = 0.95
 
 
-def compress(data: memoryview, item_size: int) -> tuple[Blocks, list[bytes]] | None:
+def compress(
+    data: memoryview, item_size: int, seen: Callable[[bytes], object]
+) -> tuple[Blocks, list[bytes]] | None:
     """Compress the bytes of a tensor, or return None where that saves less than 5 %.
 
     Args:
-        data: The bytes.
+        data: The bytes. Each is read once, should they change meanwhile.
         item_size: Bytes per element.
+        seen: Called with what is compressed, one block after another.
     """
     middle = len(data) // 2 // item_size * item_size
     sample = bytes(data[middle : middle + SAMPLE_BYTES])
     shuffle = min({item_size, 1}, key=lambda planes: _pack_size(sample, planes))
     if not sample or _pack_size(sample, shuffle) > WORTH_IT * len(sample):
         return None
-    pieces = [data[i : i + BLOCK_BYTES] for i in range(0, len(data), BLOCK_BYTES)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        packed = list(pool.map(lambda piece: _pack(piece, shuffle), pieces))
+    packed: list[bytes] = []
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        under_way: deque[Future[bytes]] = deque()
+        for begin in range(0, len(data), BLOCK_BYTES):
+            block = bytes(data[begin : begin + BLOCK_BYTES])
+            seen(block)
+            under_way.append(pool.submit(_pack, block, shuffle))
+            if len(under_way) > 2 * threads:
+                packed.append(under_way.popleft().result())
+        packed += [future.result() for future in under_way]
     sizes = tuple(map(len, packed))
     if sum(sizes) > WORTH_IT * len(data):
         return None
@@ -80,10 +93,9 @@ def decompress(data: Buffer, blocks: Blocks, nbytes: int) -> bytearray:
     return out
 
 
-def _pack(data: Buffer, shuffle: int) -> bytes:
+def _pack(data: bytes, shuffle: int) -> bytes:
     if shuffle > 1:
-        raw = bytes(data)
-        data = b"".join(raw[plane::shuffle] for plane in range(shuffle))
+        data = b"".join(data[plane::shuffle] for plane in range(shuffle))
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

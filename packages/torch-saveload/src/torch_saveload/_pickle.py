@@ -29,6 +29,7 @@ _STORAGE = {
     "int8": "CharStorage",
     "uint8": "ByteStorage",
 }
+_TEXT = struct.Struct("<cI").pack
 _INT32 = 1 << 31
 _BYTE = 255
 
@@ -75,7 +76,7 @@ class _Writer:
         self._memo: dict[str, bytes] = {}
         self._keys: dict[str, bytes] = {}
         """Names of tensors as they are written, since each comes several times."""
-        self._around: dict[str, tuple[bytes, bytes]] = {}
+        self._around: dict[str, tuple[bytes, bytes, bytes]] = {}
         """What surrounds the numbers of a tensor, by dtype, once all its names are in the memo."""
 
     def write(self, value: object) -> None:
@@ -116,30 +117,30 @@ class _Writer:
 
     def _items(self, items: dict[str, Any]) -> None:
         self.out.append(b"(")
-        out, tensor, keys = self.out, self._tensor, self._keys
+        append, tensor, keys = self.out.append, self._tensor, self._keys
         for key, value in items.items():
-            text = keys.get(key) or keys.setdefault(key, _text(key))
-            out.append(text)
+            if (text := keys.get(key)) is None:
+                text = keys[key] = _text(key)
+            append(text)
             kind = type(value)  # these are all there is a thousand of
             if kind is TensorPlace:
                 tensor(value)
             elif kind is str:
-                out.append(_text(value))
+                append(_text(value))
             elif kind is bool:
-                out.append(b"\x88" if value else b"\x89")
+                append(b"\x88" if value else b"\x89")
             elif kind is dict:
-                out.append(b"}")
+                append(b"}")
                 self._items(value)
             else:
                 self.write(value)
-        out.append(b"u")
+        append(b"u")
 
     def _tensor(self, place: TensorPlace) -> None:
         if (around := self._around.get(place.dtype)) is not None:
-            before, after = around
-            self.out += before, _text(str(place.key)), self._memo["cpu"]
-            self.out.append(_numbers(place.length, place.shape, place.stride))
-            self.out.append(after)
+            before, cpu, after = around
+            numbers = _numbers(place.length, place.shape, place.stride)
+            self.out += before, _text(str(place.key)), cpu, numbers, after
             return
         known = place.dtype in _STORAGE
         self._global("torch._utils", "_rebuild_tensor_v2" if known else "_rebuild_tensor_v3")
@@ -168,7 +169,8 @@ class _Writer:
         )
         memo = self._memo
         before = memo[f"torch._utils {rebuild}"] + b"((" + memo["storage"] + memo[storage]
-        self._around[place.dtype] = before, memo["collections OrderedDict"] + b")R" + last + b"tR"
+        after = memo["collections OrderedDict"] + b")R" + last + b"tR"
+        self._around[place.dtype] = before, memo["cpu"], after
 
     def _global(self, module: str, name: str) -> None:
         self._once(f"{module} {name}", f"c{module}\n{name}\n".encode())
@@ -198,8 +200,8 @@ def _numbers(length: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> by
 
 
 def _text(value: str) -> bytes:
-    data = value.encode() if value.isascii() else value.encode("utf-8", "surrogatepass")
-    return b"X" + len(data).to_bytes(4, "little") + data
+    data = value.encode("utf-8", "surrogatepass")
+    return _TEXT(b"X", len(data)) + data
 
 
 @functools.lru_cache(maxsize=1024)

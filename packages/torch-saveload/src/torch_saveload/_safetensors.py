@@ -13,18 +13,18 @@ ordered by element size, so that each is aligned. A file without that metadata h
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expcore import digest_bytes
 
-from ._bytes import dtype_name, tensor_bytes
+from ._bytes import dtype_name
 from ._index import ITEM_SIZES, Index, TensorRecord, index_tree
 from ._index_read import index_from_tree
 from ._json import parse
-from ._write import dense_on_cpu, record_of
+from ._output import NO_DIGEST, Copies
+from ._write import dense_on_cpu, grad_of
 from .errors import CorruptError, FormatError, UnsaveableError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._bytes import Sink
+    from ._output import Output
 
 _DTYPES = {
     "bfloat16": "BF16",
@@ -60,7 +60,7 @@ DIGEST = "torch_saveload.digest"
 _MAX_HEADER = 100_000_000
 
 
-def write_safetensors(file: Sink, index: Index, tensors: Mapping[str, Tensor]) -> Index:
+def write_safetensors(file: Output, index: Index, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file.
 
     Args:
@@ -68,19 +68,15 @@ def write_safetensors(file: Sink, index: Index, tensors: Mapping[str, Tensor]) -
         index: All that is known, without the tensors.
         tensors: The tensors by name, on any device.
 
-    Returns:
-        The index with the tensors' places.
-
     Raises:
         UnsaveableError: The format has no such dtype.
     """
     unique = untied(index, tensors)
     records = described(unique)
-    placed = write_part(file, unique, records, metadata_of(index, records))
-    first = {name: tie[0] for tie in index.ties for name in tie}
-    return dataclasses.replace(
-        index, tensors={name: placed[first.get(name, name)] for name in tensors}
-    )
+    digests = write_part(file, unique, records, metadata_of(index, records))
+    records = {name: records[name]._replace(digest=digests[name]) for name in records}
+    # The digests stand before what they are of: they are written once that is.
+    file.corrections.append((0, header_of(records, metadata_of(index, records))))
 
 
 def untied(index: Index, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,13 +99,15 @@ def untied(index: Index, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def described(tensors: Mapping[str, Tensor]) -> dict[str, TensorRecord]:
-    """Return what is known of tensors that have no place yet."""
-    records: dict[str, TensorRecord] = {}
-    for name, tensor in tensors.items():
+    """Return what is known of tensors that have neither place nor digest yet."""
+    return {
         # The format knows no strides: channels_last is written row by row.
-        dense = dense_on_cpu(tensor.contiguous())
-        records[name] = record_of(tensor, dense, tensor_bytes(dense.elements), 0)
-    return records
+        name: TensorRecord(
+            dtype_name(tensor.dtype), tuple(tensor.shape), 0, tensor.nbytes, NO_DIGEST,
+            grad=grad_of(tensor),
+        )
+        for name, tensor in tensors.items()
+    }  # fmt: skip
 
 
 def metadata_of(index: Index, records: Mapping[str, TensorRecord]) -> dict[str, str]:
@@ -124,16 +122,29 @@ def metadata_of(index: Index, records: Mapping[str, TensorRecord]) -> dict[str, 
 
 
 def write_part(
-    file: Sink,
+    file: Output,
     tensors: Mapping[str, Tensor],
     records: Mapping[str, TensorRecord],
     metadata: Mapping[str, str],
-) -> dict[str, TensorRecord]:
-    """Write tensors and metadata as a file, and return the records with their places."""
-    order = sorted(tensors, key=lambda name: (-ITEM_SIZES[records[name].dtype], name))
+) -> dict[str, str]:
+    """Write tensors and metadata as a file, and return the digests of the tensors."""
+    records = {name: records[name] for name in tensors}
+    file.write(header_of(records, metadata))
+    digests: dict[str, str] = {}
+    for name in _ordered(records):
+        dense = dense_on_cpu(tensors[name].contiguous())
+        copies = Copies(dense.elements, file.advance)
+        for piece in copies:
+            file.write(piece)
+        digests[name] = copies.digest
+    return digests
+
+
+def header_of(records: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:
+    """Return the beginning of a file, up to the first tensor."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
     at = 0
-    for name in order:
+    for name in _ordered(records):
         record = records[name]
         header[name] = {
             "dtype": _DTYPES[record.dtype],
@@ -143,15 +154,11 @@ def write_part(
         at += record.size
     data = json.dumps(header, separators=(",", ":")).encode()
     data += b" " * (-(8 + len(data)) % _ALIGNMENT)
-    file.write(struct.pack("<Q", len(data)) + data)
-    for name in order:
-        dense = dense_on_cpu(tensors[name].contiguous())
-        file.write(tensor_bytes(dense.elements))
-    start = 8 + len(data)
-    return {
-        name: records[name]._replace(offset=start + header[name]["data_offsets"][0])
-        for name in tensors
-    }
+    return struct.pack("<Q", len(data)) + data
+
+
+def _ordered(records: Mapping[str, TensorRecord]) -> list[str]:
+    return sorted(records, key=lambda name: (-ITEM_SIZES[records[name].dtype], name))
 
 
 def read_safetensors(file: BinaryIO, path: str, file_size: int) -> Index:

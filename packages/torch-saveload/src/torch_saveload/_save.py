@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from expcore import make_folders, open_atomic, staged, sweep
+from expcore import make_folders, sweep
 
 from . import _events
 from ._bytes import dtype_name
 from ._capture import class_and_config, saveable_config
 from ._index import Index
 from ._leaves import Unencodable
+from ._output import open_output
 from ._pause import gc_paused
 from ._places import is_url, upload
 from ._plain import EXTRA_STATE, Encoder
-from ._progress import late_progress
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
@@ -28,11 +28,8 @@ from .errors import UnsaveableError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator
 
     from torch.nn import Module
-
-    from ._bytes import Sink
 
 
 def save(
@@ -102,26 +99,15 @@ def _save_to_file(
         shrink = not safe and (settings.compress if compress is None else compress)
         size = sum({id(tensor): tensor.nbytes for tensor in tensors.values()}.values())
         if limit is not None and size > limit:
-            return write_set(path, index, tensors, limit, _open_sink, overwrite=overwrite)
-        with _open_sink(path, 0 if shrink else size, overwrite=overwrite) as sink:
+            return write_set(path, index, tensors, limit, overwrite=overwrite)
+        with open_output(path, size, overwrite=overwrite) as output:
             if safe:
-                write_safetensors(sink, index, tensors)
+                write_safetensors(output, index, tensors)
             else:
-                write_model(sink, index, tensors, shrink=shrink)
+                write_model(output, index, tensors, shrink=shrink)
     if safe:
         remove_set(path)
     return [path]
-
-
-@contextmanager
-def _open_sink(path: Path, size: int, *, overwrite: bool = True) -> Generator[Sink]:
-    """Open a file that appears when all is written, and say how far it is."""
-    with (
-        late_progress(f"save {path.name}", size) as advance,
-        open_atomic(path, overwrite=overwrite) as file,
-        staged(file, size=size, progress=advance) as sink,
-    ):
-        yield sink
 
 
 def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]:

@@ -28,6 +28,7 @@ from expcore import open_atomic, sweep
 
 from ._index_read import index_from_tree
 from ._json import parse
+from ._output import open_output
 from ._safetensors import (
     TOLD,
     described,
@@ -40,13 +41,11 @@ from ._safetensors import (
 from .errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
 
-    from ._bytes import Sink
     from ._index import Index, TensorRecord
 
 SUFFIX = ".index.json"
@@ -86,7 +85,6 @@ def write_set(
     index: Index,
     tensors: Mapping[str, Tensor],
     limit: int,
-    open_sink: Callable[[Path, int], AbstractContextManager[Sink]],
     *,
     overwrite: bool,
 ) -> list[Path]:
@@ -97,7 +95,6 @@ def write_set(
         index: All that is known, without the tensors.
         tensors: The tensors by name.
         limit: Bytes of tensors in a shard; one that is larger has a shard of its own.
-        open_sink: Opens a file to be written, of about so many bytes.
         overwrite: Whether a set that is there may be replaced.
 
     Returns:
@@ -112,15 +109,18 @@ def write_set(
     groups = _groups(records, limit)
     mark = os.urandom(4).hex()
     files: dict[str, str] = {}
+    digests: dict[str, str] = {}
     try:
         with open_atomic(index_path(path), overwrite=overwrite) as opened:
             _sweep_shards(path, own=1)
             for number, group in enumerate(groups, 1):
                 name = f"{path.stem}-{number:05}-of-{len(groups):05}-{mark}.safetensors"
                 size = sum(records[key].size for key in group)
-                with open_sink(path.with_name(name), size) as sink:
-                    write_part(sink, {key: unique[key] for key in group}, records, {})
+                with open_output(path.with_name(name), size) as output:
+                    part = {key: unique[key] for key in group}
+                    digests.update(write_part(output, part, records, {}))
                 files.update(dict.fromkeys(group, name))
+            records = {key: records[key]._replace(digest=digests[key]) for key in records}
             total = sum(record.size for record in records.values())
             metadata = {"total_size": total, **metadata_of(index, records)}
             tree = {"metadata": metadata, "weight_map": files}

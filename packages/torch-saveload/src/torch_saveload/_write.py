@@ -9,6 +9,8 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xxhash import xxh3_128
+
 from expcore import digest_bytes
 
 from ._bytes import dtype_name, tensor_bytes
@@ -23,6 +25,7 @@ from ._index import (
     encode_index,
     is_dense,
 )
+from ._output import Copies, copy_of
 from ._pickle import Ordered, TensorPlace, dump, has_storage_class
 from ._zip import ZipWriter
 
@@ -31,10 +34,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._bytes import Sink
+    from ._output import Output
+
+LARGE_BYTES = 1 << 20
+"""Larger tensors are copied and written piece by piece, smaller ones at once."""
 
 
-def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool) -> Index:
+def write_model(
+    file: Output, index: Index, tensors: Mapping[str, Tensor], *, shrink: bool
+) -> None:
     """Write a model file.
 
     Args:
@@ -42,9 +50,6 @@ def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shri
         index: All that is known, without the tensors.
         tensors: The tensors by name, on any device. Those that share memory are written once.
         shrink: Whether to compress.
-
-    Returns:
-        The index with the tensors' places.
     """
     writer = ZipWriter(file)
     records: dict[str, TensorRecord] = {}
@@ -56,11 +61,11 @@ def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shri
         memory = _memory(tensor) if places[tensor.data_ptr()] > 1 else name
         record = written.get(memory)
         if record is None:
-            record = _write_tensor(writer, f"data/{len(keys)}", tensor, shrink=shrink)
+            record = _write_tensor(file, writer, f"data/{len(keys)}", tensor, shrink=shrink)
             keys[record.offset] = len(keys)
             if record.size:
                 written[memory] = record
-        elif record.grad is not (grad := _grad(tensor)):
+        elif record.grad is not (grad := grad_of(tensor)):
             record = record._replace(grad=grad)
         records[name] = record
     index = dataclasses.replace(index, tensors=records)
@@ -71,7 +76,6 @@ def write_model(file: Sink, index: Index, tensors: Mapping[str, Tensor], *, shri
     writer.add("version", b"3\n")
     writer.add(INDEX_NAME, encode_index(index))
     writer.close()
-    return index
 
 
 def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
@@ -120,14 +124,29 @@ def pickle_of(index: Index, keys: Mapping[int, int]) -> bytes:
     return dump(tree)
 
 
-def _write_tensor(writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool) -> TensorRecord:
+def _write_tensor(
+    file: Output, writer: ZipWriter, member: str, tensor: Tensor, *, shrink: bool
+) -> TensorRecord:
     dense = dense_on_cpu(tensor)
-    data = tensor_bytes(dense.elements)
-    if shrink and (packed := compress(data, tensor.element_size())):
-        blocks, pieces = packed
-        record = record_of(tensor, dense, data, writer.add(member, *pieces))
-        return record._replace(size=sum(blocks.sizes), blocks=blocks)
-    return record_of(tensor, dense, data, writer.add(member, data))
+    size = dense.elements.nbytes
+    if shrink:
+        hasher = xxh3_128()
+        data = tensor_bytes(dense.elements)
+        if packed := compress(data, tensor.element_size(), hasher.update):
+            blocks, pieces = packed
+            offset = writer.add(member, *pieces)
+            file.advance(size)
+            record = record_of(tensor, dense, f"xxh3_128:{hasher.hexdigest()}", offset)
+            return record._replace(size=sum(blocks.sizes), blocks=blocks)
+    if size <= LARGE_BYTES:
+        copy = copy_of(dense.elements)
+        offset = writer.add(member, copy)
+        file.advance(size)
+        return record_of(tensor, dense, digest_bytes(copy), offset)
+    copies = Copies(dense.elements, file.advance)
+    offset, correction = writer.add_large(member, size, copies)
+    file.corrections.append(correction)
+    return record_of(tensor, dense, copies.digest, offset)
 
 
 class Dense(NamedTuple):
@@ -139,10 +158,10 @@ class Dense(NamedTuple):
     """None for a contiguous tensor."""
 
 
-def record_of(tensor: Tensor, dense: Dense, data: memoryview, offset: int) -> TensorRecord:
-    """Return what is known of a tensor whose elements, ``data``, are written there."""
-    dtype, digest = dtype_name(tensor.dtype), digest_bytes(data)
-    return TensorRecord(dtype, dense.shape, offset, len(data), digest, dense.stride, _grad(tensor))
+def record_of(tensor: Tensor, dense: Dense, digest: str, offset: int) -> TensorRecord:
+    """Return what is known of a tensor whose elements are written there."""
+    dtype, size = dtype_name(tensor.dtype), dense.elements.nbytes
+    return TensorRecord(dtype, dense.shape, offset, size, digest, dense.stride, grad_of(tensor))
 
 
 def dense_on_cpu(tensor: Tensor) -> Dense:
@@ -174,7 +193,7 @@ def _memory(tensor: Tensor) -> object:
     )
 
 
-def _grad(tensor: Tensor) -> bool | None:
+def grad_of(tensor: Tensor) -> bool | None:
     """Return requires_grad of a parameter, None for any other tensor."""
     import torch
 
