@@ -21,6 +21,7 @@ ERRORS: list[tuple[savethat.SavethatError, type[Exception]]] = [
     (savethat.RunStillRunning("key", "host", 3), RuntimeError),
     (savethat.ResultsNotSaved("key", "m.Result", "reason"), TypeError),
     (savethat.NotSynced({"key": "OSError: no"}), OSError),
+    (savethat.NotWritable(Path("data_storage"), "Read-only file system"), OSError),
     (savethat.CodeNotFound("key", "reason"), LookupError),
     (savethat.ArtifactsDiffer("key", {"a": "sha256:1"}, {"a": "sha256:2"}), ValueError),
     (savethat.UnsafeFolder(Path("folder")), PermissionError),

@@ -106,32 +106,6 @@ def test_an_error_that_cannot_be_shown_is_still_the_one_that_is_raised(
     assert (state.state, state.error) == ("failed", "Silent")
 
 
-def test_interruption_is_not_failure(run: Callable[..., Echo]) -> None:
-    def interrupt(_: Echo) -> None:
-        raise KeyboardInterrupt
-
-    node = run(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        node.run()
-
-    state = read_state(node.output_dir)
-    assert state is not None
-    assert state.state == "interrupted"
-
-
-def test_a_node_that_exits_has_failed(run: Callable[..., Echo]) -> None:
-    def leave(_: Echo) -> None:
-        raise SystemExit("no data")
-
-    node = run(leave)
-    with pytest.raises(SystemExit):
-        node.run()
-
-    state = read_state(node.output_dir)
-    assert state is not None
-    assert (state.state, state.error) == ("failed", "SystemExit: no data")
-
-
 def test_a_taken_key_gets_a_second_name_and_never_merges(storage: savethat.Storage) -> None:
     first = savethat.create_node(Echo, {"word": "one"}, storage=storage, key="forced")
     second = savethat.create_node(Echo, {"word": "two"}, storage=storage, key="forced")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from savethat._key import parts_of
 from savethat._layout import STATE
-from savethat._pending import mark
+from savethat._pending import mark, unmark
 from savethat._remote import impatient
 from savethat._state import RunState, decode_state
-from savethat.errors import NotSyncedWarning
+from savethat.errors import NotSyncedWarning, NotWritable
 
 if TYPE_CHECKING:
     import expcore
@@ -23,23 +23,35 @@ def claim(storage: Files, key: str, state: RunState) -> str:
     Making a folder succeeds for one process only, and so does writing a new remote key; so no two
     runs share a name. A key made by :func:`~savethat._key.new_key` is claimed remotely later, with
     the first upload: no other machine has it, and a run can start while the network is down.
+
+    Raises:
+        NotWritable: The folder cannot be made.
     """
     number = 1
     while True:
         name = key if number == 1 else f"{key}-{number}"
         number += 1
         folder = storage / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
         except FileExistsError:
-            continue
+            if folder.parent.is_dir():
+                continue
+            raise NotWritable(folder.parent, "there is a file of that name") from None
+        except OSError as error:  # read-only, full, not ours
+            raise NotWritable(folder.parent, error.strerror or str(error)) from error
         if not parts_of(name)[2] and not _claim_remotely(storage, name, state):
             folder.rmdir()
             continue
-        if state.pending_sync:
-            mark(storage, name)
-        state.write(folder)
+        try:
+            if state.pending_sync:
+                mark(storage, name)
+            state.write(folder)
+        except OSError as error:
+            unmark(storage, name)
+            folder.rmdir()
+            raise NotWritable(folder.parent, error.strerror or str(error)) from error
         return name
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from savethat._commands import Project
 from savethat._options import COMMANDS
-from savethat.errors import SavethatError
+from savethat.errors import NotWritable, SavethatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,7 +100,10 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
             if how is not None and name == "submit":
                 print(how.submit())
                 return None
-        return None if how is None else how.run("DEBUG" if given.debug else "INFO")
+        try:
+            return None if how is None else how.run("DEBUG" if given.debug else "INFO")
+        except NotWritable as error:  # whatever else a node raises is shown with its traceback
+            _refuse(project, str(error))
     options = parser.parse_args(words[1:])
     with _Refusals(project):
         _print(getattr(project, name)(options), at_once=name in ("reproduce", "rm", "sync"))

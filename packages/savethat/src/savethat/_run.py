@@ -14,9 +14,13 @@ wrote, and the run is *lost*.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from savethat._args import write_args
 from savethat._background import Heart, Uploads
@@ -111,7 +115,37 @@ def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
     write_reproducible(run.folder, redact(facts, secrets))
     call_plugins("run_start", run=run)
     node._call_pre_run_hooks()
-    result = node._run()
+    result = _run_node(node)
     write_results(run.folder, run.key, result)
     logger.info("{} completed in {:.1f} s", run.key, time.monotonic() - start)
     return result
+
+
+def _run_node(node: Node[Any, T]) -> T:
+    """What ``_run`` returns; a process forked in it that gets here is not the run, and ends."""
+    pid = os.getpid()
+    try:
+        result = node._run()
+    except BaseException as error:
+        if os.getpid() != pid:
+            _end_child(error)
+        raise
+    if os.getpid() != pid:
+        _end_child(None)
+    return result
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """End a process as Python does, but without what the run does at its end."""
+    match error:
+        case None | SystemExit(code=None):
+            status = 0
+        case SystemExit(code=int(status)):
+            pass
+        case _:
+            status = 1
+            traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # it is closed, or there is none
+            stream.flush()
+    os._exit(status)

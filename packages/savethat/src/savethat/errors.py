@@ -15,6 +15,7 @@
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
     ├── RunStillRunning (RuntimeError)        what is going on is not removed
     ├── NotSynced (OSError)                   runs that the remote does not have
+    ├── NotWritable (OSError)                 no run can be kept in the local folder
     ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
     └── UnsafeFolder (PermissionError)        others can write where a pickle would be read
 
@@ -191,6 +192,17 @@ class NotSynced(SavethatError, OSError):
     def __str__(self) -> str:
         runs = "; ".join(f"{key} ({problem})" for key, problem in self.problems.items())
         return f"not uploaded, and still pending: {runs}. Mend that, and `sync` again"
+
+
+class NotWritable(SavethatError, OSError):
+    """No run can be kept in the local folder, so none is begun."""
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        super().__init__(folder, problem)
+        self.folder, self.problem = folder, problem
+
+    def __str__(self) -> str:
+        return f"no run can be kept in {self.folder}: {self.problem}; see local_path"
 
 
 class ResultsNotSaved(SavethatError, TypeError):
