@@ -35,8 +35,8 @@ STEPS_NS = (1, 1_000, 1_000_000, 2_000_000_000)
 log = logging.getLogger("persist_to_disk")
 
 
-def open_to_append(path: Path, *, is_known: bool, trust: bool) -> int:
-    """Return a descriptor of a bucket file, which is created if need be.
+def open_to_append(path: Path, *, is_known: bool, trust: bool) -> tuple[int, os.stat_result]:
+    """Return a descriptor of a bucket file, which is created if need be, and its status.
 
     Args:
         path: A file of version 0.0.7 is moved out of the way.
@@ -57,14 +57,17 @@ def open_to_append(path: Path, *, is_known: bool, trust: bool) -> int:
         os.close(descriptor)
         set_aside(path)
         descriptor = os.open(path, flags, mode)
-    return descriptor
+    return descriptor, os.fstat(descriptor)
 
 
-def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> View:
+def prepare(
+    descriptor: int, status: os.stat_result, path: Path, view: View | None, *, trust: bool
+) -> View:
     """Make a file ready for the next frame, all of it whole frames.
 
     Args:
         descriptor: Of the file.
+        status: Of the file.
         path: Named in errors.
         view: What is known of it; what others have appended is added.
         trust: Write to it even if others may too.
@@ -76,7 +79,6 @@ def prepare(descriptor: int, path: Path, view: View | None, *, trust: bool) -> V
         UnsafePathError: Others may write to the file.
         OSError: It is no bucket of this version.
     """
-    status = os.fstat(descriptor)
     if not trust:
         check_owner(path, status)
     if view is not None and _is_up_to_date(view, descriptor, status):

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persist_to_disk import _frames as frames
+from persist_to_disk import _open_files
 from persist_to_disk._append import open_to_append, prepare, set_time, write_at
 from persist_to_disk._kept import kept
 from persist_to_disk._reading import BINARY, catch_up, read_at, read_view
@@ -140,9 +141,9 @@ class Bucket:
         try:
             known = self._view
             old = self.find(key) if known and known.frame(key) else None
-            descriptor = open_to_append(self.path, is_known=known is not None, trust=self.trust)
+            descriptor, status = self._open_to_append()
             try:
-                view = prepare(descriptor, self.path, self._view, trust=self.trust)
+                view = prepare(descriptor, status, self.path, self._view, trust=self.trust)
                 end, (inode, _, changed_ns) = view.end, view.signature
                 frame, data = frames.make_frame(end, key, payload, flags, written_ns, view.salt)
                 write_at(descriptor, data, end)
@@ -152,7 +153,7 @@ class Bucket:
                 else:
                     changed_ns = os.fstat(descriptor).st_mtime_ns
             finally:
-                os.close(descriptor)
+                _open_files.keep(self.name, descriptor, status)
             with updating():
                 if view.end == end:  # no other thread has read it yet
                     view.append(frame, data)
@@ -175,6 +176,16 @@ class Bucket:
         finally:
             lock.release()
         self._view = None
+
+    def _open_to_append(self) -> tuple[int, os.stat_result]:
+        """Return a descriptor of the file, which may be new, and its status."""
+        view = self._view
+        taken = None if view is None else _open_files.take(self.name)
+        if taken is not None and view is not None and taken[1].st_ino == view.signature[0]:
+            return taken
+        if taken is not None:
+            os.close(taken[0])
+        return open_to_append(self.path, is_known=view is not None, trust=self.trust)
 
     def _is_current(self, view: View, status: os.stat_result, key: bytes) -> bool:
         """Say whether a view tells about a key, having added to it what others appended."""

@@ -1,7 +1,8 @@
 """Open bucket files: whether one has changed is seen in half the time that its path takes.
 
-What is seen so is only ever compared with what is known of the file by its path. So a descriptor
-that stands for another file by now, as a daemon closes all that it finds, costs time at most.
+What is read there is only ever compared with what is known of the file by its path. So a
+descriptor that stands for another file by now, as a daemon closes all that it finds, costs time at
+most; and before one is written to or closed, it is made sure whose it is.
 """
 
 from __future__ import annotations
@@ -37,31 +38,62 @@ def descriptor_of(path: str, inode: int) -> int | None:
         close(path)
         found = None
     if found is None and len(_open) < _most_open():
-        found = _open_file(path, inode)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # too many are open, or it cannot be written to, or is gone
+            return None
+        status = os.fstat(descriptor)
+        if status.st_ino == inode:
+            keep(path, descriptor, status)
+            found = _open.get(path)
+        else:
+            os.close(descriptor)
     return None if found is None else found.descriptor
+
+
+def peek(path: str, inode: int) -> int | None:
+    """Return a descriptor of a file if it is open already."""
+    found = _open.get(path)
+    return found.descriptor if found is not None and found.inode == inode else None
+
+
+def take(path: str) -> tuple[int, os.stat_result] | None:
+    """Return a descriptor of a file if it is open already, for one thread to write to.
+
+    Returns:
+        The descriptor, and the file's status. It is the caller's, to :func:`keep` or to close.
+    """
+    found = _open.pop(path, None)
+    if found is None:
+        return None
+    try:
+        status = os.fstat(found.descriptor)
+    except OSError:
+        return None
+    if (status.st_dev, status.st_ino) != found[1:]:
+        return None
+    if not status.st_nlink:  # removed, or another took its place
+        os.close(found.descriptor)
+        return None
+    return found.descriptor, status
+
+
+def keep(path: str, descriptor: int, status: os.stat_result) -> None:
+    """Keep a file open, or close it if there are enough."""
+    file = _File(descriptor, status.st_dev, status.st_ino)
+    if (
+        status.st_size > LARGEST_BYTES
+        or len(_open) >= _most_open()
+        or _open.setdefault(path, file) is not file  # another thread was faster
+    ):
+        os.close(descriptor)
 
 
 def close(path: str) -> None:
     """Close a file, if it is open."""
-    if (found := _open.pop(path, None)) is not None:
-        with suppress(OSError):
-            status = os.fstat(found.descriptor)
-            if (status.st_dev, status.st_ino) == found[1:]:
-                os.close(found.descriptor)
-
-
-def _open_file(path: str, inode: int) -> _File | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # the process has too many open files, or the file is gone
-        return None
-    status = os.fstat(descriptor)
-    opened = _File(descriptor, status.st_dev, status.st_ino)
-    # Another thread may have been faster.
-    found = _open.setdefault(path, opened) if opened.inode == inode else None
-    if found is not opened:
-        os.close(descriptor)
-    return found
+    with suppress(OSError):
+        if (taken := take(path)) is not None:
+            os.close(taken[0])
 
 
 @functools.cache

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+from persist_to_disk import _open_files
 from persist_to_disk._config import config
-from persist_to_disk._open_files import LARGEST_BYTES, close, descriptor_of
 
 if TYPE_CHECKING:
     from persist_to_disk._bucket import Bucket, Entry
@@ -55,10 +55,10 @@ class Watch:
         self.until_ns = 0
         """Until then, by the monotonic clock, the file need not be looked at; 0 for always."""
         self.file: int | str = bucket.name
-        if self.least <= LARGEST_BYTES:
-            descriptor = descriptor_of(bucket.name, self.inode)
+        if self.least <= _open_files.LARGEST_BYTES:
+            descriptor = _open_files.descriptor_of(bucket.name, self.inode)
             if descriptor is not None:
-                self.file, self.most = descriptor, min(self.most, LARGEST_BYTES)
+                self.file, self.most = descriptor, min(self.most, _open_files.LARGEST_BYTES)
 
     def is_of(self, signature: Signature) -> bool:
         """Say whether no entry was replaced up to a state of the file."""
@@ -75,7 +75,7 @@ class Watch:
         self.settings = -1
         if self.bucket.watch is self:
             self.bucket.watch = None
-            close(self.bucket.name)
+            _open_files.close(self.bucket.name)
 
 
 def quick_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> QuickKey:

@@ -9,8 +9,10 @@ that can hold nothing but entries of new keys, no more than is needed to see tha
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from persist_to_disk import _frames as frames
+from persist_to_disk import _open_files
 from persist_to_disk._guard import check_owner
 from persist_to_disk._kept import kept
 from persist_to_disk._view import CAN_SET_TIMES, View, signature_of, updating
@@ -71,12 +73,8 @@ def catch_up(
             return False
         if not trust:
             check_owner(name, status)
-        descriptor = os.open(name, os.O_RDONLY | BINARY)
-        try:
-            data = read_at(descriptor, status.st_size - view.end, view.end)
-        finally:
-            os.close(descriptor)
         base = view.end
+        data = _read_file(name, status, base)
         if not extend(view, data, status):
             return False
         frame = None if key is None else view.frame(key)
@@ -147,6 +145,19 @@ def _keep_payload(name: str, frame: frames.Frame, data: bytes, base: int, salt: 
     payload = data[start : start + frame.length]
     if frames.is_payload(frame, payload, salt):
         kept.put((name, frame), payload)
+
+
+def _read_file(name: str, status: os.stat_result, start: int) -> bytes:
+    """Read a file from a byte on, up to the size it has."""
+    descriptor = _open_files.peek(name, status.st_ino)
+    if descriptor is not None:
+        with suppress(OSError):
+            return read_at(descriptor, status.st_size - start, start)
+    descriptor = os.open(name, os.O_RDONLY | BINARY)
+    try:
+        return read_at(descriptor, status.st_size - start, start)
+    finally:
+        os.close(descriptor)
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
