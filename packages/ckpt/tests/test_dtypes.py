@@ -152,3 +152,16 @@ def test_an_extended_type_within_a_structure_is_refused() -> None:
 
     with pytest.raises(ckpt.UnsupportedValueError, match="bfloat16"):
         ckpt.save_var_collection(io.BytesIO(), {"x": ckpt.Var(np.zeros(2, dtype))})
+
+
+@pytest.mark.parametrize(
+    "field", [("c", "f8", (5, 2)), ("c", "S3"), ("c", "<u2"), ("float", "u2")]
+)
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_structure_of_one_field_is_no_extended_type(field, portable) -> None:
+    value = np.zeros(2, [field])
+
+    ckpt.save_var_collection("x.npz", ckpt.VarCollection({"x": value}), portable=portable)
+
+    with ckpt.load("x.npz") as arrays:
+        assert arrays["x"].dtype == value.dtype

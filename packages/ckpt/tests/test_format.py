@@ -135,6 +135,18 @@ def test_seventy_thousand_variables_need_zip64_and_come_back() -> None:
         assert len(z.namelist()) == 70_001
 
 
+def test_a_file_of_numpy_itself_is_read_by_its_names() -> None:
+    np.savez("plain.npz", np.ones(2), **{"encoder/ä": np.arange(3)})
+    vc = ckpt.VarCollection({"encoder/ä": np.zeros(3, int)})
+
+    report = ckpt.load_var_collection("plain.npz", vc)
+
+    assert vc["encoder/ä"].value.tolist() == [0, 1, 2]
+    assert report.unused == ("arr_0",)
+    with ckpt.load("plain.npz") as arrays:
+        assert arrays["arr_0"].tolist() == [1, 1]
+
+
 def test_more_than_four_gib_come_back(tmp_path) -> None:
     """A sparse file stands for the disk space: the sizes are what is tested."""
     from ckpt import _zip
@@ -221,10 +233,10 @@ HOSTILE = {
     ),
     "a wrong number": ([NAMES, ("1.npy", npy(np.ones(1)))], "no member '0.npy'"),
     "no names": ([("0.npy", npy(np.ones(1)))], "no member 'names.npy'"),
-    "names of numbers": ([("names.npy", npy(np.ones(3)))], "names are an array of float64"),
+    "names of numbers": ([("names.npy", npy(np.ones(3)))], "it is an array of float64"),
     "names beyond unicode": (
         [("names.npy", claiming("'<U1'", "(1,)", b"\xff\xff\xff\x7f"))],
-        "names are no text",
+        "it holds no text",
     ),
     "a name twice": (
         [

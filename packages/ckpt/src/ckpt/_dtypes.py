@@ -8,6 +8,7 @@ is. Never as a bare ``<u2``, which objax would load as integers without a word.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from ckpt.errors import UnsupportedValueError
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Dtype: TypeAlias = "np.dtype[Any]"
 
+EXTENDED = re.compile(r"b?float\d\w*|u?int\d\w*|complex\d\w*")
 USER_DEFINED = 2  # of numpy.dtype.isbuiltin
 
 
@@ -89,9 +91,10 @@ def name_of_dtype(dtype: Dtype) -> str:
 
 def is_named_bits(dtype: Dtype) -> bool:
     """Whether a dtype is that of an extended type in a file."""
-    if dtype.names is None or len(dtype.names) != 1:
+    if dtype.names is None or len(dtype.names) != 1 or dtype.itemsize not in (1, 2, 4, 8):
         return False
-    return dtype == named_bits(dtype.names[0], dtype.itemsize)
+    name = dtype.names[0]
+    return EXTENDED.fullmatch(name) is not None and dtype == named_bits(name, dtype.itemsize)
 
 
 def as_numbers(array: Array) -> Array | None:

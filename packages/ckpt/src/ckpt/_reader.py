@@ -75,39 +75,35 @@ class NpzReader:
         self.path, self.source = path, source
         with _believing_nothing():
             self.directory = read_directory(source)
-        self.names = self._read_names()
+        self.names, self._rows = self._variables()
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
         if len(self.index) != len(self.names):
             raise _Malformed("it gives one name to two variables")
-        self._rows = self._find_rows()
 
-    def _read_names(self) -> list[str]:
+    def _variables(self) -> tuple[list[str], Sequence[int]]:
+        """The names of the variables, and which members have their values."""
+        rows = self.directory.rows
+        if NAMES not in rows:
+            arrays = [name.removesuffix(b".npy") for name in rows if name.endswith(b".npy")]
+            if not arrays or any(map(bytes.isdigit, arrays)):
+                raise _Malformed(f"it has no member {shown(NAMES)}")
+            with _believing_nothing():  # numpy.savez wrote it
+                return [name.decode() for name in arrays], [
+                    rows[name + b".npy"] for name in arrays
+                ]
         data = self._whole(NAMES)
         with _believing_nothing(NAMES):
-            header = parse_header(data[:LONGEST])
-            array = _npy.shaped(np.frombuffer(data, np.uint8, offset=header.length), header)
-        if array.size == 0:
-            return []
-        if array.dtype.kind != "U" or array.ndim != 1:
-            raise _Malformed(f"its names are an array of {array.dtype}, {array.ndim}-dimensional")
-        points = np.frombuffer(array.astype(array.dtype.newbyteorder("=")), np.uint32)
-        if points.max(initial=0) > sys.maxunicode:  # numpy itself would fail with a SystemError
-            raise _Malformed("its names are no text")
-        return cast("list[str]", array.tolist())
-
-    def _find_rows(self) -> Sequence[int]:
-        """The member that has the value of each variable."""
-        rows, count = self.directory.rows, len(self.names)
-        titles = _titles(count)
+            names = decode_names(data)
+        titles = _titles(len(names))
         if self.directory.names in ([NAMES, *titles], [NAMES, *titles, META]):  # as written here
-            return range(1, count + 1)
+            return names, range(1, len(names) + 1)
         found = list(map(rows.get, titles))
         held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
-        if held != count:
-            raise _Malformed(f"it names {count} variables but holds {held}")
+        if held != len(names):
+            raise _Malformed(f"it names {len(names)} variables but holds {held}")
         if None in found:
             raise _Malformed(f"it has no member '{found.index(None)}.npy'")
-        return cast("list[int]", found)
+        return names, cast("list[int]", found)
 
     def read(self, names: Iterable[str], *, verify: bool = True) -> dict[str, Array]:
         """Read the values of some variables.
@@ -159,9 +155,7 @@ class NpzReader:
 
     def _whole(self, name: bytes) -> bytes:
         """The data of a member that all of is needed at once; its checksum is verified."""
-        row = self.directory.rows.get(name)
-        if row is None:
-            raise _Malformed(f"it has no member {shown(name)}")
+        row = self.directory.rows[name]
         begin, end = self.directory.offsets[row], self.directory.ends[row]
         size = self.directory.sizes[row]
         with _believing_nothing():
@@ -221,6 +215,24 @@ def runs(starts: Array, sizes: Array) -> Iterable[tuple[int, int]]:
     other[1:] |= (apart[1:] != apart[:-1]) & ~other[:-1]
     cuts = [0, *(np.flatnonzero(other) + 1).tolist(), len(starts)]
     return pairwise(cuts) if len(starts) else []
+
+
+def decode_names(data: bytes) -> list[str]:
+    """The names in the member that has them.
+
+    Raises:
+        ValueError: These are none.
+    """
+    header = parse_header(data[:LONGEST])
+    array = _npy.shaped(np.frombuffer(data, np.uint8, offset=header.length), header)
+    if array.size == 0:
+        return []
+    if array.dtype.kind != "U" or array.ndim != 1:
+        raise ValueError(f"it is an array of {array.dtype}, {array.ndim}-dimensional")
+    points = np.frombuffer(array.astype(array.dtype.newbyteorder("=")), np.uint32)
+    if points.max(initial=0) > sys.maxunicode:  # numpy itself would fail with a SystemError
+        raise ValueError("it holds no text")
+    return cast("list[str]", array.tolist())
 
 
 @lru_cache(maxsize=2)
