@@ -1,8 +1,10 @@
 """Models past ``max_shard_size`` are a set of safetensors files with an index."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 
 from torch_saveload import CorruptError, FormatError, TorchSaveloadError, _events, save_load
 from torch_saveload._cli import main
-from torch_saveload._shards import size_in_bytes
+from torch_saveload._sizes import size_in_bytes
 
 
 @save_load(version="1.0")
@@ -291,3 +293,36 @@ def test_what_is_no_size_is_refused(size):
 def test_other_endings_stay_one_file():
     with pytest.raises(ValueError, match=r"max_shard_size is for \.safetensors"):
         Net().save("m.pth", max_shard_size=130)
+
+
+def test_old_shards_of_a_killed_upload_are_swept_at_the_next_save(tmp_path):
+    """Never those of an index, nor those of a writer that may be alive, nor anybody else's."""
+    folder = tmp_path / "store"
+    url = f"file://{folder.as_posix()}/m.safetensors"
+    Net().save(url, max_shard_size=130)
+    model = Net(fill=0.1)
+    model.save(url, max_shard_size=130)
+    kept = {path.name for path in folder.iterdir()}
+    two_days_ago = time.time() - 2 * 24 * 60 * 60
+    for path in folder.iterdir():
+        os.utime(path, (two_days_ago, two_days_ago))
+    for name, is_old, stays in (
+        ("m-00001-of-00002-aaaaaaaa.safetensors", True, False),
+        ("m-00002-of-00002-aaaaaaaa.safetensors", True, False),
+        ("m-00001-of-00002-bbbbbbbb.safetensors", True, True),
+        ("m-00002-of-00002-bbbbbbbb.safetensors", False, True),
+        ("m-00001-of-00002.safetensors", True, True),
+        ("m-b-00001-of-00002-aaaaaaaa.safetensors", True, True),
+    ):
+        (folder / name).write_bytes(b"")
+        if is_old:
+            os.utime(folder / name, (two_days_ago, two_days_ago))
+        if stays:
+            kept.add(name)
+    Net().save(url.replace("m.safe", "n.safe"))  # another name
+    assert (folder / "m-00001-of-00002-aaaaaaaa.safetensors").exists()
+    assert equal(Net.load(url), model)
+    model.save(url, max_shard_size=130)
+    left = {path.name for path in folder.iterdir() if "aaaa" in path.name or "bbbb" in path.name}
+    assert left == {name for name in kept if "aaaa" in name or "bbbb" in name}
+    assert equal(Net.load(url), model)

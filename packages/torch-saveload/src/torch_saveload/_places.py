@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._shards import SUFFIX, index_path, listed, shard_names
+from expcore import ExpcoreError, KeyNotFound, Stat, open_storage
+
+from ._shards import SUFFIX, index_path, listed, own_shard, shard_names
+from .errors import FormatError
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
     from expcore import Storage
 
+_DAY_S = 24 * 60 * 60
 Place: TypeAlias = "str | os.PathLike[str]"
 
 
@@ -33,8 +39,6 @@ def local_copy(place: Place) -> Generator[Path]:
     if not is_url(place):
         yield Path(place)
         return
-    from expcore import KeyNotFound, open_storage
-
     url, _, key = str(place).rpartition("/")
     storage = open_storage(url)
     with TemporaryDirectory(prefix="torch_saveload-") as folder:
@@ -62,8 +66,6 @@ def upload(files: list[Path], url: str, *, overwrite: bool) -> None:
     Raises:
         FileExistsError: There is one, and ``overwrite`` is false.
     """
-    from expcore import open_storage
-
     prefix, _, key = url.rpartition("/")
     storage = open_storage(prefix)
     safe = key.endswith(".safetensors")
@@ -81,6 +83,33 @@ def upload(files: list[Path], url: str, *, overwrite: bool) -> None:
     if safe:
         for name in (other, *former.difference(file.name for file in shards)):
             storage.delete(name)
+        with suppress(ExpcoreError, FormatError, OSError):  # in the way, but not ours to insist on
+            _sweep(storage, key)
+
+
+def _sweep(storage: Storage, key: str) -> None:
+    """Remove the shards of uploads that were killed: no index names them, and a day has passed.
+
+    Of a set that is still on its way some shard is younger.
+    """
+    path, sets = Path(key), dict[str, list[Stat]]()
+    ours = own_shard(path.stem)
+    for found in storage.list(f"{path.stem}-"):
+        if isinstance(found, Stat) and (match := ours.fullmatch(found.key)):
+            sets.setdefault(match[1], []).append(found)
+    old = [
+        shards
+        for shards in sets.values()
+        if max(shard.mtime for shard in shards) < time.time() - _DAY_S
+    ]
+    if not old:
+        return
+    named = set[str]()
+    if storage.exists(index := key + SUFFIX):
+        named.update(listed(storage.read(index), index)[0].values())
+    for shard in chain.from_iterable(old):
+        if shard.key not in named:
+            storage.delete(shard.key)
 
 
 def _shards_at(storage: Storage, key: str) -> set[str]:

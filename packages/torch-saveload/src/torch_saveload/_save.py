@@ -21,7 +21,8 @@ from ._plain import EXTRA_STATE, Encoder
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
-from ._shards import index_path, remove_set, size_in_bytes, write_set
+from ._shards import index_path, remove_set, write_set
+from ._sizes import size_in_bytes
 from ._state import check_saveable, collect
 from ._write import write_model
 from .errors import UnsaveableError

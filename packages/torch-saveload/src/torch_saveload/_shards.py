@@ -50,29 +50,12 @@ if TYPE_CHECKING:
 
 SUFFIX = ".index.json"
 _SURE_CHARACTERS = 60  # of a name; the names of temporary files are cut where they get too long
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B)", re.IGNORECASE)
-_UNITS = {
-    f"{prefix}{unit}": base**power
-    for unit, base in (("B", 1000), ("IB", 1024))
-    for power, prefix in enumerate(("", "K", "M", "G", "T"))
-}
 _SHARD = re.compile(r"[^/\\:]+-\d{5,}-of-\d{5,}[^/\\:]*\.safetensors")
 
 
-def size_in_bytes(size: int | str) -> int:
-    """Return a size like ``"5GB"`` in bytes.
-
-    Raises:
-        ValueError: It is no size, or not positive.
-
-    >>> size_in_bytes("1.5 KB"), size_in_bytes("1KiB"), size_in_bytes(7)
-    (1500, 1024, 7)
-    """
-    found = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
-    count = int(float(found[1]) * _UNITS[found[2].upper()]) if found else size
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f'max_shard_size={size!r} is no size like "5GB", or a number of bytes')
-    return count
+def own_shard(stem: str) -> re.Pattern[str]:
+    """Return what the shards of a name look like; the group tells which save they are of."""
+    return re.compile(re.escape(stem) + r"-\d{5,}-of-\d{5,}-([0-9a-f]{8})\.safetensors")
 
 
 def index_path(path: Path) -> Path:
@@ -145,7 +128,7 @@ def _sweep_shards(path: Path, *, own: int = 0) -> None:
         own: How many temporary files of the index are of this writer.
     """
     folder, index = path.parent, index_path(path)
-    ours = re.compile(re.escape(path.stem) + r"-\d{5,}-of-\d{5,}-[0-9a-f]{8}\.safetensors")
+    ours = own_shard(path.stem)
     # In this order: whoever made one of these and is done by now has it in the index.
     shards = [file for file in folder.iterdir() if ours.fullmatch(file.name)]
     if not shards:
