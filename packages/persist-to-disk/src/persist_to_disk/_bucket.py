@@ -148,7 +148,7 @@ class Bucket:
                 frame, data = frames.make_frame(end, key, payload, flags, written_ns, view.salt)
                 write_at(descriptor, data, end)
                 if view.has_times:
-                    is_new = view.knows(key) and view.frame(key) is None
+                    is_new = view.frame(key) is None and view.knows(key)
                     changed_ns = set_time(descriptor, changed_ns, is_new=is_new)
                 else:
                     changed_ns = os.fstat(descriptor).st_mtime_ns

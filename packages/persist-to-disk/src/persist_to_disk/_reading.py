@@ -77,7 +77,7 @@ def catch_up(
         data = _read_file(name, status, base)
         if not extend(view, data, status):
             return False
-        frame = None if key is None else view.frame(key)
+        frame = view.frame(key) if key is not None and key in data else None
         if frame is not None and frame.offset >= base:
             _keep_payload(name, frame, data, base, view.salt)
         return True

@@ -135,7 +135,7 @@ class Results:
             self._learn(where.quick, bucket, entry)
         if store is not where.store:
             self._adopt(where, value, entry.flags & FLAG_RAISED)
-        else:
+        elif used.listeners:
             self._tell(bucket, entry, hit=True)
         if self._limit is not None:
             self._limit.note(where.store, where.key)
@@ -146,7 +146,7 @@ class Results:
 
     def fetch(self, where: Where) -> Any:
         """Return the result that another machine stored, or MISSING."""
-        return self.load(where) if self._install(where) else MISSING
+        return self.load(where) if where.remote and self._install(where) else MISSING
 
     def _install(self, where: Where) -> bool:
         """Store here what another machine stored, if it did."""
@@ -213,14 +213,14 @@ class Results:
             self.quick.clear()  # it may be one of these that was replaced
         elif not entry.flags:
             self._learn(where.quick, where.bucket, entry)
-        self._tell(where.bucket, entry, hit=hit)
+        if used.listeners:
+            self._tell(where.bucket, entry, hit=hit)
 
     def _learn(self, call: QuickKey, bucket: Bucket, entry: Entry) -> None:
         learn(self.quick, call, bucket, entry, self.homes.home().recheck_ns)
 
     def _tell(self, bucket: Bucket, entry: Entry, *, hit: bool) -> None:
-        if used.listeners:
-            used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
+        used.send(EntryUsed(self.title, entry, bucket.path, bucket.sidecars, hit))
 
 
 def _no_part_of_a_function(_: Results) -> None:
