@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -237,3 +238,15 @@ def test_torch_values_are_those_of_the_call(gate, gated) -> None:
     gated.restore(ckpt.torch_variables(net))
 
     assert torch.equal(net.weight, weight)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_pickled_checkpoint_saves_to_the_same_folder(net, background) -> None:
+    checkpoint = ckpt.Checkpoint("logs", 2, verbose=False, background=background)
+    checkpoint.save(net, 1)
+
+    with pickle.loads(pickle.dumps(checkpoint)) as copy:
+        copy.save(net, 2)
+
+    assert checkpoint.restore(net) == (2, "logs/ckpt/0000000002.npz")
+    assert [saved.step for saved in checkpoint.all()] == [1, 2]

@@ -120,3 +120,11 @@ def test_extra_that_would_not_come_back_as_it_is_is_refused(net, extra) -> None:
         ckpt.Checkpoint("logs", 1).save(net, 1, extra=extra)
 
     assert list(FOLDER.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["low", None, [1.0], {}])
+def test_a_metric_that_is_no_number_is_refused(net, value) -> None:
+    with pytest.raises(ckpt.UnsupportedValueError, match=r"loss.*no number"):
+        ckpt.Checkpoint("logs", 1).save(net, 1, metrics={"loss": value})
+
+    assert list(FOLDER.iterdir()) == []

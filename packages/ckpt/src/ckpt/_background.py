@@ -24,6 +24,9 @@ class Writer:
         self._write: Future[None] | None = None
         self._error: BaseException | None = None
 
+    def __reduce__(self) -> tuple[type[Writer], tuple[()]]:
+        return Writer, ()  # what is under way here is none of a copy's
+
     def start(self, write: Callable[[], None]) -> None:
         """Begin a write, when the one before it is done.
 

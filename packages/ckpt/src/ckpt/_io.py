@@ -135,11 +135,18 @@ def plain_meta(metrics: Mapping[str, float] | None, extra: Any) -> dict[str, Any
     """
     meta: dict[str, Any] = {}
     if metrics:
-        meta["metrics"] = {str(name): float(value) for name, value in metrics.items()}
+        meta["metrics"] = {str(name): _number(name, value) for name, value in metrics.items()}
     if extra is not None:
         _check_plain(extra, "extra")
         meta["extra"] = extra
     return meta
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedValueError(f"metrics[{name!r}]", f"it is no number: {error}") from error
 
 
 def _check_plain(value: Any, path: str) -> None:

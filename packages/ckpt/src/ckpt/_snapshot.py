@@ -30,6 +30,9 @@ class Snapshot:
     def __init__(self) -> None:
         self._buffer = anonymous(mmap.PAGESIZE)
 
+    def __reduce__(self) -> tuple[type[Snapshot], tuple[()]]:
+        return Snapshot, ()  # a pickled checkpoint begins with an empty one
+
     def take(self, arrays: Mapping[str, Array]) -> Copies:
         """Copy arrays; the copies hold until the next call."""
         values = list(arrays.values())
