@@ -7,7 +7,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -138,6 +141,64 @@ def importable(
         file = getattr(sys.modules[name], "__file__", None) or ""
         if file.startswith(str(folder)):
             del sys.modules[name]
+
+
+@dataclass(frozen=True)
+class NoArgs:
+    pass
+
+
+class Does(savethat.Node[NoArgs, Any]):
+    """Does what it is told."""
+
+    def _run(self) -> Any:
+        return vars(self)["do"](self)
+
+
+@pytest.fixture
+def node_that(storage: savethat.Storage) -> Callable[..., savethat.Node[Any, Any]]:
+    """Make a node that calls ``do(node)`` when it is run."""
+
+    def make(
+        do: Callable[[Any], object], *, on: savethat.Storage = storage, key: str | None = None
+    ) -> savethat.Node[Any, Any]:
+        node = savethat.create_node(Does, storage=on, key=key)
+        vars(node)["do"] = do
+        return node
+
+    return make
+
+
+@dataclass(frozen=True)
+class WordArgs:
+    word: str = "w"
+
+
+class Word(savethat.Node[WordArgs, str]):
+    def _run(self) -> str:
+        if self.args.word == "fail":
+            raise ValueError("asked to fail")
+        return self.args.word
+
+
+class WordBig(Word):
+    pass
+
+
+@pytest.fixture
+def run_word() -> Callable[..., str]:
+    """Run a node that returns its word, or fails at the word "fail"; gives its key."""
+
+    def run(
+        storage: savethat.Storage, word: str, key: str | None = None, *, big: bool = False
+    ) -> str:
+        node_cls = WordBig if big else Word
+        node = savethat.create_node(node_cls, {"word": word}, storage=storage, key=key)
+        with nullcontext() if word != "fail" else pytest.raises(ValueError, match="asked"):
+            node.run()
+        return node.key
+
+    return run
 
 
 @pytest.fixture

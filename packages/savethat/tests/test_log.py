@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,25 +20,12 @@ if TYPE_CHECKING:
     from .conftest import Project
 
 
-@dataclass(frozen=True)
-class NoArgs:
-    pass
-
-
-class Talk(savethat.Node[NoArgs, None]):
-    say: Callable[[], object]
-
-    def _run(self) -> None:
-        type(self).say()
-
-
 @pytest.fixture
 def talk(
-    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    node_that: Callable[..., savethat.Node[Any, Any]],
 ) -> Callable[[Callable[[], object]], Path]:
     def run(say: Callable[[], object]) -> Path:
-        monkeypatch.setattr(Talk, "say", staticmethod(say), raising=False)
-        node = savethat.create_node(Talk, storage=storage)
+        node = node_that(lambda _: say())
         node.run()
         return node.output_dir
 
@@ -188,3 +176,25 @@ def test_what_cannot_be_encoded_is_still_logged(
     folder = talk(lambda: savethat.logger.info("bad \udcff byte"))
 
     assert r"bad \udcff byte" in (folder / "output.log").read_text()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set")
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Kolkata"])
+def test_printed_and_logged_lines_have_the_same_time(
+    talk: Talker, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        folder = talk(lambda: print("hello"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    times = [line[:19] for line in (folder / "output.log").read_text().splitlines()]
+    spread = [abs(_seconds(one) - _seconds(times[0])) for one in times]
+    assert max(spread) < 600
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from .conftest import Project
 
 
-@dataclass(frozen=True)
-class NoArgs:
-    pass
+NodeThat = Callable[..., savethat.Node[Any, Any]]
 
 
 class Mine(BaseException):
@@ -40,14 +38,6 @@ def fail_with(error: type[BaseException]) -> NoReturn:
     raise error
 
 
-class Ends(savethat.Node[NoArgs, object]):
-    how: tuple[object, ...]
-
-    def _run(self) -> object:
-        function, *arguments = self.how
-        return function(*arguments)  # type: ignore[operator]
-
-
 @pytest.mark.parametrize(
     ("how", "raised", "told"),
     [
@@ -61,10 +51,10 @@ class Ends(savethat.Node[NoArgs, object]):
     ],
 )
 def test_whatever_ends_a_node_is_raised_and_is_in_the_state_and_the_log(
-    storage: savethat.Storage, how: tuple[object, ...], raised: type[BaseException], told: str
+    node_that: NodeThat, how: tuple[Any, ...], raised: type[BaseException], told: str
 ) -> None:
-    node = savethat.create_node(Ends, storage=storage)
-    node.how = how  # type: ignore[attr-defined]
+    function, *arguments = how
+    node = node_that(lambda _: function(*arguments))
 
     with pytest.raises(raised):
         node.run()
@@ -126,18 +116,16 @@ def test_a_forked_child_that_comes_out_of_the_node_is_not_the_run(project: Proje
 
 
 def test_a_node_may_change_the_working_directory(
-    storage: savethat.Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node_that: NodeThat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
 
-    class Moves(savethat.Node[NoArgs, str]):
-        def _run(self) -> str:
-            os.chdir(tmp_path / "other")
-            (self.output_dir / "kept.txt").write_text("kept")
-            return "moved"
+    def move(node: savethat.Node[Any, Any]) -> None:
+        os.chdir(tmp_path / "other")
+        (node.output_dir / "kept.txt").write_text("kept")
 
-    node = savethat.create_node(Moves, storage=savethat.Storage("relative"))
+    node = node_that(move, on=savethat.Storage("relative"))
     node.run()
 
     assert node.output_dir.parent == tmp_path / "relative"
@@ -145,22 +133,19 @@ def test_a_node_may_change_the_working_directory(
     assert list((tmp_path / "other").iterdir()) == []
 
 
-def test_a_node_that_removes_its_own_folder_fails_by_its_own_error(
-    storage: savethat.Storage,
-) -> None:
-    class Removes(savethat.Node[NoArgs, str]):
-        def _run(self) -> str:
-            shutil.rmtree(self.output_dir)
-            raise LookupError("gone")
+def test_a_node_that_removes_its_own_folder_fails_by_its_own_error(node_that: NodeThat) -> None:
+    def remove(node: savethat.Node[Any, Any]) -> None:
+        shutil.rmtree(node.output_dir)
+        raise LookupError("gone")
 
     with (
         pytest.warns(savethat.SavethatWarning, match="is failed, which cannot be written"),
         pytest.raises(LookupError, match="gone"),
     ):
-        savethat.create_node(Removes, storage=storage).run()
+        node_that(remove).run()
 
 
-def test_a_thread_may_outlive_the_run(storage: savethat.Storage) -> None:
+def test_a_thread_may_outlive_the_run(node_that: NodeThat) -> None:
     over, done = threading.Event(), threading.Event()
 
     def late() -> None:
@@ -169,12 +154,7 @@ def test_a_thread_may_outlive_the_run(storage: savethat.Storage) -> None:
         print("late")
         done.set()
 
-    class Starts(savethat.Node[NoArgs, str]):
-        def _run(self) -> str:
-            threading.Thread(target=late, daemon=True).start()
-            return "done"
-
-    node = savethat.create_node(Starts, storage=storage)
+    node = node_that(lambda _: threading.Thread(target=late, daemon=True).start())
     node.run()
     over.set()
 
@@ -192,7 +172,7 @@ def test_where_nothing_can_be_kept_nothing_is_begun(project: Project) -> None:
 
 
 def test_a_disk_that_fills_up_at_once_leaves_no_empty_run(
-    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch, node_that: NodeThat
 ) -> None:
     def full(*_: object) -> NoReturn:
         raise OSError(28, "No space left on device")
@@ -200,6 +180,6 @@ def test_a_disk_that_fills_up_at_once_leaves_no_empty_run(
     monkeypatch.setattr("savethat._state.RunState.write", full)
 
     with pytest.raises(savethat.NotWritable, match="No space left"):
-        savethat.create_node(Ends, storage=storage).run()
+        node_that(print).run()
 
     assert storage.find_runs() == []

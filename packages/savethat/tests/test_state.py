@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,7 @@ for name in ("SIGHUP", "SIGINT", "SIGTERM"):  # the caller may ignore some (nohu
         signal.signal(getattr(signal, name), default)
 savethat.create_node(Waits, storage=savethat.Storage(sys.argv[1]), key="waits").run()
 """
+NodeThat = Callable[..., savethat.Node[Any, Any]]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 
 
@@ -107,18 +109,14 @@ def test_signals_interrupt_a_run_which_says_so(
     assert "failed" not in log
 
 
-def test_a_program_s_own_handler_is_left_alone(storage: savethat.Storage) -> None:
+def test_a_program_s_own_handler_is_left_alone(node_that: NodeThat) -> None:
     def own(*_: object) -> None: ...
 
     seen: list[object] = []
 
-    class Looks(savethat.Node[NoArgs, None]):
-        def _run(self) -> None:
-            seen.append(signal.getsignal(signal.SIGTERM))
-
     before = signal.signal(signal.SIGTERM, own)
     try:
-        savethat.create_node(Looks, storage=storage).run()
+        node_that(lambda _: seen.append(signal.getsignal(signal.SIGTERM))).run()
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -161,23 +159,22 @@ def test_metrics_are_kept_in_order(storage: savethat.Storage) -> None:
 
 
 def test_the_heartbeat_goes_on_beside_the_run(
-    storage: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    node_that: NodeThat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_background, "HEARTBEAT_S", 0.01)
 
-    class Slow(savethat.Node[NoArgs, bool]):
-        def _run(self) -> bool:
-            first = read_state(self.output_dir)
-            assert first is not None
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                later = read_state(self.output_dir)
-                assert later is not None
-                if later.heartbeat > first.heartbeat:
-                    return later == replace(first, heartbeat=later.heartbeat)
-            return False
+    def wait(node: savethat.Node[Any, Any]) -> bool:
+        first = read_state(node.output_dir)
+        assert first is not None
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            later = read_state(node.output_dir)
+            assert later is not None
+            if later.heartbeat > first.heartbeat:
+                return later == replace(first, heartbeat=later.heartbeat)
+        return False
 
-    assert savethat.create_node(Slow, storage=storage).run()
+    assert node_that(wait).run()
 
 
 def test_another_machines_run_is_lost_when_its_heart_has_stopped() -> None:
@@ -213,22 +210,23 @@ def test_a_state_of_a_later_version_is_read() -> None:
     assert decode_state(json.dumps(data).encode()).state == "failed"
 
 
-def test_inputs_read_through_the_storage_are_known_by_digest(storage: savethat.Storage) -> None:
+def test_inputs_read_through_the_storage_are_known_by_digest(
+    storage: savethat.Storage, node_that: NodeThat
+) -> None:
     with storage.open("data/a.csv", "w") as file:
         file.write("1")
 
-    class Reads(savethat.Node[NoArgs, None]):
-        def _run(self) -> None:
-            self.storage.download("data")
-            for _ in range(2):
-                with self.storage.open("data/a.csv") as file:
-                    file.read()
-            with self.storage.open(self.output_dir / "own.txt", "w") as file:
-                file.write("x")
-            with self.storage.open(self.output_dir / "own.txt") as file:
+    def read(node: savethat.Node[Any, Any]) -> None:
+        storage.download("data")
+        for _ in range(2):
+            with storage.open("data/a.csv") as file:
                 file.read()
+        with storage.open(node.output_dir / "own.txt", "w") as file:
+            file.write("x")
+        with storage.open(node.output_dir / "own.txt") as file:
+            file.read()
 
-    node = savethat.create_node(Reads, storage=storage)
+    node = node_that(read)
     node.run()
 
     inputs = json.loads((node.output_dir / "reproducible.json").read_text())["inputs"]
@@ -257,16 +255,17 @@ def test_a_broken_file_of_one_run_does_not_hide_the_others(
 
 
 @posix
-def test_a_child_process_that_is_terminated_is_not_the_run(storage: savethat.Storage) -> None:
-    class Forks(savethat.Node[NoArgs, int]):
-        def _run(self) -> int:
-            pid = os.fork()
-            if pid == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-                os._exit(0)
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def test_a_child_process_that_is_terminated_is_not_the_run(
+    storage: savethat.Storage, node_that: NodeThat
+) -> None:
+    def fork(_: object) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-    node = savethat.create_node(Forks, storage=storage)
+    node = node_that(fork)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking beside a thread
 

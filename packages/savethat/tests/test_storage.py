@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,31 +12,6 @@ import pytest
 
 import savethat
 from savethat._config import Config
-
-
-@dataclass(frozen=True)
-class WordArgs:
-    word: str = "w"
-
-
-class Word(savethat.Node[WordArgs, str]):
-    def _run(self) -> str:
-        if self.args.word == "fail":
-            raise ValueError
-        return self.args.word
-
-
-class WordBig(Word):
-    pass
-
-
-def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | None = None) -> str:
-    node = savethat.create_node(node_cls, {"word": word}, storage=storage, key=key)
-    try:
-        node.run()
-    except ValueError:
-        assert word == "fail"
-    return node.key
 
 
 def test_paths_and_files(storage: savethat.Storage, tmp_path: Path) -> None:
@@ -126,8 +101,10 @@ def test_keys_outside_of_the_storage_are_refused(storage: savethat.Storage, key:
         storage.remove("")
 
 
-def test_a_nodes_name_is_taken_whole(storage: savethat.Storage) -> None:
-    small, big = run(Word, storage, "a"), run(WordBig, storage, "b")
+def test_a_nodes_name_is_taken_whole(
+    storage: savethat.Storage, run_word: Callable[..., str]
+) -> None:
+    small, big = run_word(storage, "a"), run_word(storage, "b", big=True)
 
     assert [found["run_key"] for found in storage.find_runs("Word")] == [small]
     assert [found["run_key"] for found in storage.find_runs("WordBig")] == [big]
@@ -135,9 +112,11 @@ def test_a_nodes_name_is_taken_whole(storage: savethat.Storage) -> None:
     assert len(storage.find_runs()) == 2
 
 
-def test_runs_are_found_by_time_in_utc(storage: savethat.Storage) -> None:
+def test_runs_are_found_by_time_in_utc(
+    storage: savethat.Storage, run_word: Callable[..., str]
+) -> None:
     keys = [
-        run(Word, storage, "a", f"Word_2026-0{month}-01T00-00-00_aaaaaa") for month in (1, 2, 3)
+        run_word(storage, "a", f"Word_2026-0{month}-01T00-00-00_aaaaaa") for month in (1, 2, 3)
     ]
     storage_runs = [
         found["run_key"]
@@ -163,10 +142,10 @@ def test_runs_of_released_versions_are_found(storage: savethat.Storage) -> None:
 
 
 def test_remote_runs_are_found_alike_and_with_their_arguments(
-    synced: savethat.Storage, elsewhere: savethat.Storage
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_word: Callable[..., str]
 ) -> None:
-    completed, failed = run(Word, synced, "good"), run(Word, synced, "fail")
-    run(WordBig, synced, "big")
+    completed, failed = run_word(synced, "good"), run_word(synced, "fail")
+    run_word(synced, "big", big=True)
 
     here = synced.find_runs("Word")
     there = elsewhere.find_runs("Word")
@@ -182,9 +161,9 @@ def test_remote_runs_are_found_alike_and_with_their_arguments(
 
 
 def test_a_file_had_from_a_remote_run_hides_nothing_of_it(
-    synced: savethat.Storage, elsewhere: savethat.Storage
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_word: Callable[..., str]
 ) -> None:
-    key = run(Word, synced, "good")
+    key = run_word(synced, "good")
     before = elsewhere.find_runs()
 
     assert elsewhere.load_results(key) == "good"
@@ -197,11 +176,14 @@ def test_a_file_had_from_a_remote_run_hides_nothing_of_it(
 
 
 def test_half_of_a_download_is_no_run(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    synced: savethat.Storage,
+    elsewhere: savethat.Storage,
+    monkeypatch: pytest.MonkeyPatch,
+    run_word: Callable[..., str],
 ) -> None:
     import expcore
 
-    key = run(Word, synced, "good")
+    key = run_word(synced, "good")
     remote = elsewhere.remote
     assert remote is not None
     download = type(remote).download
@@ -222,9 +204,9 @@ def test_half_of_a_download_is_no_run(
 
 
 def test_an_argument_named_as_a_fact_of_the_run_does_not_hide_it(
-    storage: savethat.Storage,
+    storage: savethat.Storage, run_word: Callable[..., str]
 ) -> None:
-    key = run(Word, storage, "a")
+    key = run_word(storage, "a")
     (storage / key / "args.json").write_text('{"run_state": "odd", "word": "a"}')
 
     (found,) = storage.find_runs()
@@ -241,9 +223,9 @@ def test_no_password_of_the_remote_is_shown(tmp_path: Path) -> None:
 
 
 def test_removal_takes_nested_files_here_and_remotely(
-    synced: savethat.Storage, elsewhere: savethat.Storage
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_word: Callable[..., str]
 ) -> None:
-    key = run(Word, synced, "a")
+    key = run_word(synced, "a")
     with synced.open(f"{key}/deep/er/file", "w") as file:
         file.write("x")
     synced.upload(key)
@@ -256,22 +238,22 @@ def test_removal_takes_nested_files_here_and_remotely(
         synced.remove(key, local=False, remote=True)
 
 
-def test_an_unreachable_remote_loses_nothing(tmp_path: Path) -> None:
+def test_an_unreachable_remote_loses_nothing(tmp_path: Path, run_word: Callable[..., str]) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where the remote's folder should be")
     storage = savethat.Storage(Config(local_path=tmp_path / "local", remote=blocked.as_uri()))
 
     with pytest.warns(savethat.NotSyncedWarning, match="but not uploaded"):
-        key = run(Word, storage, "a")
+        key = run_word(storage, "a")
 
     assert storage.load_results(key) == "a"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="mode bits are POSIX's")
 def test_results_that_others_could_have_written_are_not_unpickled(
-    storage: savethat.Storage,
+    storage: savethat.Storage, run_word: Callable[..., str]
 ) -> None:
-    key = run(Word, storage, "a")
+    key = run_word(storage, "a")
     (storage / key).chmod(0o777)
 
     with pytest.raises(savethat.UnsafeFolder, match="can be written to by other users"):

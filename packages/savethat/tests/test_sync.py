@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,14 @@ import pytest
 import savethat
 from savethat import _claim, _pending, _remote, _run_sync, _sync
 
-
-@dataclass(frozen=True)
-class WordArgs:
-    word: str = "w"
-
-
-class Word(savethat.Node[WordArgs, str]):
-    def _run(self) -> str:
-        if self.args.word == "fail":
-            raise ValueError
-        return self.args.word
-
-
-def run(node_cls: type[Word], storage: savethat.Storage, word: str, key: str | None = None) -> str:
-    node = savethat.create_node(node_cls, {"word": word}, storage=storage, key=key)
-    try:
-        node.run()
-    except ValueError:
-        assert word == "fail"
-    return node.key
-
-
+NodeThat = Callable[..., savethat.Node[Any, Any]]
 Offline = Callable[[savethat.Storage, str, str], str]
 
 
 @pytest.fixture
-def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, str, str], str]:
+def run_offline(
+    monkeypatch: pytest.MonkeyPatch, run_word: Callable[..., str]
+) -> Callable[[savethat.Storage, str, str], str]:
     """Run a node while the remote cannot be reached."""
 
     def down(*_: object) -> None:
@@ -50,22 +30,20 @@ def run_offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[savethat.Storage, 
             for module in (_claim, _run_sync, _sync):
                 patch.setattr(module, "is_owned", down)
             with pytest.warns(savethat.NotSyncedWarning, match="down"):
-                return run(Word, storage, word, key)
+                return run_word(storage, word, key)
 
     return run_it
 
 
 def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
-    synced: savethat.Storage, elsewhere: savethat.Storage
+    synced: savethat.Storage, elsewhere: savethat.Storage, node_that: NodeThat
 ) -> None:
-    class Odd(Word):
-        def _run(self) -> str:
-            (self.output_dir / "deep").mkdir()
-            for name in ("aux.txt", "deep/bad\\name", "good.txt"):
-                (self.output_dir / name).write_text("x")
-            return "done"
+    def do(node: savethat.Node[Any, Any]) -> None:
+        (node.output_dir / "deep").mkdir()
+        for name in ("aux.txt", "deep/bad\\name", "good.txt"):
+            (node.output_dir / name).write_text("x")
 
-    node = savethat.create_node(Odd, storage=synced)
+    node = node_that(do, on=synced)
     with pytest.warns(savethat.NotSyncedWarning) as caught:
         node.run()
 
@@ -92,9 +70,12 @@ def test_a_run_of_a_version_without_states_can_be_uploaded(
 
 
 def test_a_key_taken_remotely_while_the_network_was_down_is_renamed_when_it_is_back(
-    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
+    synced: savethat.Storage,
+    elsewhere: savethat.Storage,
+    run_offline: Offline,
+    run_word: Callable[..., str],
 ) -> None:
-    run(Word, elsewhere, "theirs", "final")
+    run_word(elsewhere, "theirs", "final")
     assert run_offline(synced, "mine", "final") == "final"
     assert _sync.pending(synced) == ["final"]
 
@@ -121,23 +102,25 @@ def test_a_pending_run_that_is_uploaded_by_hand_is_not_pending_any_more(
 
 
 def test_a_run_that_is_going_on_can_upload_itself(
-    synced: savethat.Storage, elsewhere: savethat.Storage
+    synced: savethat.Storage, elsewhere: savethat.Storage, node_that: NodeThat
 ) -> None:
-    class Uploads(Word):
-        def _run(self) -> str:
-            (self.output_dir / "half.txt").write_text("half")
-            self.storage.upload(self.key)
-            (found,) = elsewhere.find_runs()
-            return f"{found['run_state']} {len(found['run_files'])}"
+    def do(node: savethat.Node[Any, Any]) -> str:
+        (node.output_dir / "half.txt").write_text("half")
+        node.storage.upload(node.key)
+        (found,) = elsewhere.find_runs()
+        return f"{found['run_state']} {len(found['run_files'])}"
 
-    node = savethat.create_node(Uploads, storage=synced)
+    node = node_that(do, on=synced)
 
     assert node.run().startswith("running ")
     assert elsewhere.find_runs()[0]["run_state"] == "completed"
 
 
 def test_what_is_still_being_uploaded_has_not_failed_and_is_not_removed(
-    synced: savethat.Storage, elsewhere: savethat.Storage, monkeypatch: pytest.MonkeyPatch
+    synced: savethat.Storage,
+    elsewhere: savethat.Storage,
+    monkeypatch: pytest.MonkeyPatch,
+    run_word: Callable[..., str],
 ) -> None:
     upload = _remote.upload_folder
     seen: list[str] = []
@@ -151,7 +134,7 @@ def test_what_is_still_being_uploaded_has_not_failed_and_is_not_removed(
 
     monkeypatch.setattr(_sync, "upload_folder", look)
 
-    run(Word, synced, "a", "final")
+    run_word(synced, "a", "final")
 
     assert set(seen) == {"running"}
     assert [found["run_state"] for found in elsewhere.find_runs()] == ["completed"]
@@ -172,13 +155,16 @@ def test_a_broken_run_holds_up_no_other(
 
 
 def test_a_failing_upload_of_an_earlier_run_is_not_blamed_on_this_one(
-    synced: savethat.Storage, elsewhere: savethat.Storage, run_offline: Offline
+    synced: savethat.Storage,
+    elsewhere: savethat.Storage,
+    run_offline: Offline,
+    run_word: Callable[..., str],
 ) -> None:
     first = run_offline(synced, "a", "first")
     (synced / first / "state.json").write_text("{")
 
     with pytest.warns(savethat.NotSyncedWarning, match="an earlier run is kept"):
-        second = run(Word, synced, "b")
+        second = run_word(synced, "b")
 
     assert _sync.pending(synced) == [first]
     assert elsewhere.load_results(second) == "b"

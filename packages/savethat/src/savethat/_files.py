@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from savethat._config import Config
+from savethat._layout import is_temporary
 from savethat.errors import RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
@@ -195,10 +196,11 @@ class Files:
     def ls(
         self, key: PathLike = "", *, relative: bool = False, recursive: bool = False
     ) -> Iterator[Path]:
-        """Yield the local files and folders below a key, sorted."""
+        """Yield the local files and folders below a key, sorted; not what is being written."""
         folder = self / key
         for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
-            yield path.relative_to(self.storage_path) if relative else path
+            if not is_temporary(path.name):
+                yield path.relative_to(self.storage_path) if relative else path
 
     def remote_ls(self, key: PathLike = "", *, recursive: bool = False) -> Iterator[Path]:
         """Yield the remote files below a key, and (not ``recursive``) its folders, sorted."""

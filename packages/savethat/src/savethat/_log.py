@@ -63,7 +63,7 @@ class RunLog:
         level = {"name": stream.upper(), "no": 20, "icon": ""}
         time = {"repr": str(now), "timestamp": now.timestamp()}
         record = {"level": level, "message": line, "time": time, "extra": {}, "exception": None}
-        shown = now.isoformat(" ", "milliseconds").rpartition("+")[0]
+        shown = now.replace(tzinfo=None).isoformat(" ", "milliseconds")
         text = f"{shown} | {stream.upper():<8} | {line}\n"
         # A full disk must not break print().
         with suppress(OSError):

@@ -91,11 +91,19 @@ class RunSync:
         """Upload several files at once; whether what was written after them may follow."""
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(AT_ONCE, "savethat-upload") as pool:
+        failed: list[str] = []
+
+        def upload(name: str) -> bool:
+            if over.is_set() or failed:
+                return False
             try:
-                return all(list(pool.map(lambda name: self._upload(remote, name, over), names)))
-            finally:  # if one has shown that none would arrive
-                pool.shutdown(wait=False, cancel_futures=True)
+                return self._upload(remote, name)
+            except Exception:
+                failed.append(name)
+                raise
+
+        with ThreadPoolExecutor(AT_ONCE, "savethat-upload") as pool:
+            return all(list(pool.map(upload, names)))
 
     def _remote(self) -> expcore.Storage | None:
         remote = self.storage.remote
@@ -125,7 +133,7 @@ class RunSync:
         again = time.monotonic() - sent.time > AGAIN_S
         return sent.seen != seen and again if sent.whole else is_settled or again
 
-    def _upload(self, remote: expcore.Storage, name: str, over: Event) -> bool:
+    def _upload(self, remote: expcore.Storage, name: str) -> bool:
         """Upload one file; whether it is there, as far as it can be.
 
         Raises:
@@ -133,8 +141,6 @@ class RunSync:
         """
         from expcore import AccessDenied, InvalidKey, QuotaExceeded, StorageUnavailable
 
-        if over.is_set():
-            return False
         path = self.storage / self.key / name
         try:
             before = _seen(path)
