@@ -264,6 +264,13 @@ def test_a_tensor_that_cannot_be_saved_is_named(tensor, message, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_is_named(scratch):
+    with pytest.raises(UnsaveableError, match="tensor t is float32 nested"):
+        holder(t=torch.nested.nested_tensor([torch.ones(1), torch.ones(2)])).save("t.pth")
+    assert list(scratch.iterdir()) == []
+
+
 def test_missing_folders_are_made_and_nothing_is_left_beside():
     Net().save("a/b/net.pth")
     assert [path.name for path in Path("a/b").iterdir()] == ["net.pth"]

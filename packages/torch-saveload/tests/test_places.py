@@ -69,6 +69,10 @@ def test_what_safetensors_cannot_say_is_refused():
     model.register_buffer("wide", torch.zeros(2, dtype=torch.complex128))
     with pytest.raises(UnsaveableError, match=r"tensor wide is complex128.*use \.pth"):
         model.save("m.safetensors")
+    model = Net()
+    model.register_buffer("__metadata__", torch.zeros(2))
+    with pytest.raises(UnsaveableError, match="tensor __metadata__ is what the format calls"):
+        model.save("m.safetensors")
     with pytest.raises(ValueError, match="not compressed"):
         Net().save("m.safetensors", compress=True)
     assert list(Path().iterdir()) == []

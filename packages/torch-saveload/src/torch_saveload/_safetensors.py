@@ -2,7 +2,7 @@
 
 The file is eight bytes (the length of the header, little-endian), the header as JSON, the data::
 
-    {"__metadata__": {"format": "pt", "torch_saveload": "{...}",
+    {_METADATA: {"format": "pt", "torch_saveload": "{...}",
                       "torch_saveload.digest": "xxh3_128:..."},
      "fc.weight": {"dtype": "F32", "shape": [5, 3], "data_offsets": [0, 60]}, ...}
 
@@ -55,6 +55,7 @@ _DTYPES = {
 }
 _NAMES = {short: name for name, short in _DTYPES.items()}
 _ALIGNMENT = 64
+_METADATA = "__metadata__"
 TOLD = "torch_saveload"
 DIGEST = "torch_saveload.digest"
 _MAX_HEADER = 100_000_000
@@ -83,8 +84,12 @@ def untied(index: Index, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors without the later names of tied ones.
 
     Raises:
-        UnsaveableError: The format has no such dtype.
+        UnsaveableError: The format has no such dtype, or another use for a name.
     """
+    if _METADATA in tensors:
+        found = "what the format calls something else"
+        remedy = "give it another name, or use .pth"
+        raise UnsaveableError(index.class_name, f"tensor {_METADATA}", found, remedy)
     follows = {name for tie in index.ties for name in tie[1:]}
     unique = {name: tensor for name, tensor in tensors.items() if name not in follows}
     for name, tensor in unique.items():
@@ -142,7 +147,7 @@ def write_part(
 
 def header_of(records: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:
     """Return the beginning of a file, up to the first tensor."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
+    header: dict[str, Any] = {_METADATA: {"format": "pt", **metadata}}
     at = 0
     for name in _ordered(records):
         record = records[name]
@@ -195,7 +200,7 @@ def read_header(
     if length > min(_MAX_HEADER, file_size - 8):
         raise FormatError(path, "neither a zip nor a safetensors file")
     header: Any = parse(file.read(length))
-    metadata: dict[str, str] = header.pop("__metadata__", {})
+    metadata: dict[str, str] = header.pop(_METADATA, {})
     start = 8 + length + shift
     entries: dict[str, dict[str, Any]] = {}
     for name, entry in header.items():

@@ -111,6 +111,7 @@ def check_saveable(state: State, class_name: str) -> None:
             and tensor.dtype in dtypes
             and tensor.layout is torch.strided
             and not tensor.is_meta
+            and not tensor.is_nested
         ):
             continue
         if is_lazy(tensor):
@@ -124,7 +125,8 @@ def check_saveable(state: State, class_name: str) -> None:
             found, remedy = "on the meta device, without values", "load or initialise it"
         else:
             dtype = dtype_name(tensor.dtype)
-            found, remedy = f"{dtype} in layout {tensor.layout}", "make it an ordinary tensor"
+            kind = "nested" if tensor.is_nested else f"in layout {tensor.layout}"
+            found, remedy = f"{dtype} {kind}", "make it an ordinary tensor"
         raise UnsaveableError(class_name, f"tensor {name}", found, remedy)
 
 
