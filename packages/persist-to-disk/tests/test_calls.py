@@ -228,6 +228,19 @@ def test_a_default_without_a_digest_may_be_skipped(load):
     assert module.f(1) == 1
 
 
+@pytest.mark.parametrize("parameters", ["x=[]", "*, x=[]", "x=([],)"])
+def test_a_default_counts_as_it_is_at_the_time_of_the_call(load, parameters):
+    module = load(f"""
+        @ptd.persistf()
+        def f({parameters}):
+            x = x[0] if isinstance(x, tuple) else x
+            x.append(None)
+            return len(x)
+    """)
+
+    assert [module.f() for _ in range(3)] == [1, 2, 3]
+
+
 def test_lambdas_of_one_line_and_methods_of_one_name_do_not_collide(load):
     module = load("""
         f, g = ptd.persistf()(lambda x: x + 1), ptd.persistf()(lambda x: x + 2)
@@ -555,6 +568,14 @@ def test_a_parameter_that_cannot_be_meant_is_refused_at_once(load, options, mess
 def test_a_static_method_is_decorated_from_below(load):
     with pytest.raises(TypeError, match="persistf goes below @staticmethod"):
         ptd.persistf()(staticmethod(len))
+
+
+def test_without_parentheses_the_decorator_says_what_is_missing():
+    with pytest.raises(TypeError, match=r"@persistf\(\)"):
+
+        @ptd.persistf
+        def f(x):
+            return x
 
 
 def test_what_has_no_signature_or_name_is_refused():

@@ -52,6 +52,9 @@ class Binder:
         self.bind = _same_parameters(signature, name)
         self.open_name = next((p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD), "")
         self.skip = frozenset(skip)
+        self.defaults = [
+            p.default for p in parameters if p.default is not p.empty and p.name not in self.skip
+        ]
         self.groupby = [(group,) if isinstance(group, str) else tuple(group) for group in groupby]
         self._check_names(skip, expand)
 

@@ -17,7 +17,7 @@ from persist_to_disk._computing import Computing, is_computing
 from persist_to_disk._counts import FILE as COUNTS_FILE
 from persist_to_disk._frames import FLAG_RAISED
 from persist_to_disk._home import Homes
-from persist_to_disk._quick import QuickKey, is_plain, quick_key
+from persist_to_disk._quick import QuickKey, is_constant, is_plain, quick_key
 from persist_to_disk._results import MISSING, Results, Where
 from persist_to_disk._store import bucket_files
 from persist_to_disk._switch import Switch, to_switch
@@ -57,8 +57,10 @@ class Memo:
         )
         self._homes = Homes(function, options)
         self._code = Code(function, options, self._homes.project_path)
-        self._may_be_quick = self._code.is_fixed and not (
-            options.cache or options.ttl_s or options.max_bytes
+        self._may_be_quick = (
+            self._code.is_fixed
+            and all(map(is_constant, self._binder.defaults))
+            and not (options.cache or options.ttl_s or options.max_bytes)
         )
         self.results = Results(self.title, options, self._homes)
 

@@ -91,6 +91,7 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
 
     Raises:
         ConfigError: A parameter cannot be meant.
+        TypeError: It was not called: ``@persistf`` instead of ``@persistf()``.
 
     >>> @persistf(skip_kwargs=["device"])
     ... def train(epochs, device="cpu"):
@@ -104,6 +105,8 @@ def persistf(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     >>> train.cache_info().hits
     1
     """
+    if callable(freq):
+        raise TypeError("persistf is called, whatever its parameters: @persistf()")
     if ttl is not None and freq is not None:
         raise ConfigError("ttl", ttl, "absent when freq, its other name, is given")
     if hashsize is not None and hash_size is not None and hashsize != hash_size:

@@ -94,6 +94,13 @@ def is_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return all(map(_is_plain, args)) and all(map(_is_plain, kwargs.values()))
 
 
+def is_constant(value: object) -> bool:
+    """Say whether a default is certain to be the same at every call."""
+    if type(value) is tuple:
+        return all(map(is_constant, cast("tuple[object, ...]", value)))
+    return type(value) in _PLAIN
+
+
 def _is_plain(value: object) -> bool:
     kind = type(value)
     if kind not in _PLAIN or (kind is float and value == 0):  # 0.0 == -0.0
