@@ -41,6 +41,7 @@ Two tensors lie in the same bytes of the file or in different ones, never half i
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -73,6 +74,9 @@ ITEM_SIZES = {
     "uint8": 1,
 }
 """Bytes per element of each dtype that can be saved."""
+
+_BEFORE_TENSORS = ("format", "writer", "torch", "class", "version", "config")
+_GRADS = {None: "", True: ',"grad":true', False: ',"grad":false'}
 
 
 class Blocks(NamedTuple):
@@ -122,7 +126,27 @@ class Index:
 
 def encode_index(index: Index) -> bytes:
     """Write the index as JSON."""
-    return json.dumps(index_tree(index), separators=(",", ":"), allow_nan=False).encode("ascii")
+    dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    tree = index_tree(dataclasses.replace(index, tensors={}))
+    rest = {key: tree.pop(key) for key in list(tree) if key not in _BEFORE_TENSORS}
+    del rest["tensors"]
+    # The tensors are written by hand, in half of the time: there may be thousands.
+    quote, kinds = json.encoder.encode_basestring_ascii, dict[tuple[Any, ...], str]()
+    entries: list[str] = []
+    for name, record in index.tensors.items():
+        if record.stride is not None or record.blocks is not None:
+            entries.append(f"{quote(name)}:{dumps(_tensor_json(record))}")
+            continue
+        kind = record.dtype, record.shape
+        if (text := kinds.get(kind)) is None:
+            text = kinds[kind] = f'"dtype":"{record.dtype}","shape":{dumps(record.shape)}'
+        grad = _GRADS[record.grad]
+        entries.append(
+            f'{quote(name)}:{{{text},"at":[{record.offset},{record.size}],'
+            f'"digest":"{record.digest}"{grad}}}'
+        )
+    tensors = ",".join(entries)
+    return f'{dumps(tree)[:-1]},"tensors":{{{tensors}}},{dumps(rest)[1:]}'.encode("ascii")
 
 
 def index_tree(index: Index) -> dict[str, Any]:
