@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from expcore import UndigestableError, digest
+from persist_to_disk._closure import Closure, without_contents
 from persist_to_disk._track import tracked_digest
 from persist_to_disk.errors import UnkeyableFunctionError
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from persist_to_disk._options import Options
+
+
+_NOTHING_TO_NOTE = nullcontext()
 
 
 class Code:
@@ -34,6 +39,13 @@ class Code:
             options.version is not None or getattr(function, "__closure__", None) is None
         )
         self._known: str | None = None
+        self._closure: Closure | None = None
+        if not self.is_fixed and options.track is None and isinstance(function, FunctionType):
+            self._closure = Closure(function)
+
+    def running(self) -> AbstractContextManager[None]:
+        """Return the context in which the function is to be called."""
+        return _NOTHING_TO_NOTE if self._closure is None else self._closure.running()
 
     def digest(self) -> str:
         """Return a text that is the same for as long as the code is.
@@ -52,8 +64,11 @@ class Code:
         options = self._options
         if options.version is not None:
             return f"version {options.version}"
-        function = _without_defaults(self._function)
+        function = self._function
         try:
+            if self._closure is not None and isinstance(function, FunctionType):
+                return digest((without_contents(function), self._closure.digests()))
+            function = _without_defaults(function)
             if options.track is None:
                 return digest(function)
             return tracked_digest(function, self._project_path())

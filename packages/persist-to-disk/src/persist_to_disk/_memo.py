@@ -72,7 +72,8 @@ class Memo:
         """Return the result of a call, from disk if it is there."""
         switch, where = self._begin(args, kwargs)
         if where is None:
-            return self.function(*args, **kwargs)
+            with self._code.running():
+                return self.function(*args, **kwargs)
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
@@ -84,7 +85,8 @@ class Memo:
                 if found is not MISSING:
                     return found
             try:
-                value = self.function(*args, **kwargs)
+                with self._code.running():
+                    value = self.function(*args, **kwargs)
             except self.options.cache_exceptions as error:
                 self.results.keep(where, switch, error, FLAG_RAISED)
                 raise
@@ -95,7 +97,8 @@ class Memo:
         """Return the awaited result of a call, from disk if it is there."""
         switch, where = self._begin(args, kwargs)
         if where is None:
-            return await self.function(*args, **kwargs)
+            with self._code.running():
+                return await self.function(*args, **kwargs)
         found = self._answer(switch, where)
         if found is not MISSING:
             return found
@@ -109,7 +112,8 @@ class Memo:
                 if found is not MISSING:
                     return found
             try:
-                value = await self.function(*args, **kwargs)
+                with self._code.running():
+                    value = await self.function(*args, **kwargs)
             except self.options.cache_exceptions as error:
                 self.results.keep(where, switch, error, FLAG_RAISED)
                 raise

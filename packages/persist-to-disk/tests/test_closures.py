@@ -1,0 +1,110 @@
+"""What a closure holds counts, except what the function itself changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import persist_to_disk as ptd
+
+
+def test_a_list_that_a_function_logs_its_calls_to_does_not_count(home):
+    calls = []
+
+    @ptd.persistf()
+    def f(x):
+        calls.append(x)
+        if x < 0:
+            raise ValueError(x)
+        return x * 2
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="-1"):
+            f(-1)
+    assert [f(x) for x in (1, 1, 2, 1, 2)] == [2, 2, 4, 2, 4]
+    assert calls == [-1, -1, 1, 2]
+
+
+def test_a_counter_does_not_count_and_what_others_change_does(home):
+    count, factor = 0, 2
+
+    @ptd.persistf()
+    def f(x):
+        nonlocal count
+        count += 1
+        return x * factor
+
+    assert [f(1), f(2), f(1)] == [2, 4, 2]
+    factor = 3
+    assert [f(1), f(2), f(1)] == [3, 6, 3]
+    factor = 2
+    assert f(1) == 2
+    assert count == 4
+
+
+def test_functions_that_hold_different_things_do_not_share_what_they_change(home):
+    def make(log):
+        @ptd.persistf()
+        def f(x):
+            log.append(x)
+            return log[0]
+
+        return f
+
+    first, second = make(["a"]), make(["b"])
+    assert [first(1), second(1), first(1), second(1)] == ["a", "b", "a", "b"]
+    assert make(["a"])(1) == "a"  # a later process, with the same log at its beginning
+
+
+def test_a_recursion_that_logs_computes_each_call_once(home):
+    calls = []
+
+    @ptd.persistf()
+    def fibonacci(n):
+        calls.append(n)
+        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+    assert [fibonacci(10), fibonacci(10), fibonacci(5)] == [55, 55, 5]
+    assert sorted(calls) == list(range(11))
+
+
+def test_threads_and_coroutines_that_log_compute_each_call_once(home):
+    calls = []
+
+    @ptd.persistf()
+    def f(x):
+        calls.append(x)
+        time.sleep(0.001)
+        return x
+
+    @ptd.persistf()
+    async def g(x):
+        calls.append(-x)
+        await asyncio.sleep(0)
+        return x
+
+    async def gather():
+        return await asyncio.gather(*[g(x % 4) for x in range(1, 20)])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(f, [x % 4 for x in range(40)])) == [x % 4 for x in range(40)]
+    assert sorted(calls) == [0, 1, 2, 3]
+    calls.clear()
+    assert asyncio.run(gather()) == [x % 4 for x in range(1, 20)]
+    assert sorted(calls) == [-3, -2, -1, 0]
+
+
+def test_a_call_that_is_not_cached_changes_nothing_about_the_others(home):
+    calls = []
+
+    @ptd.persistf()
+    def f(x):
+        calls.append(x)
+        return x
+
+    f(1, cache_switch="nocache")
+    assert [f(1), f(1)] == [1, 1]
+    assert calls == [1, 1]
