@@ -1,7 +1,7 @@
 """Saving and loading models beside torch, safetensors, Hugging Face's mixin and the original.
 
 python benchmarks/torch_saveload.py [--megabytes 1000] [--rounds 5] [--folder DIR] [--peers DIR]
-                                    [--write]
+                                    [--keep FILE] [--write]
 
 Peers take turns, each round begun by another, so that all meet the same machine; each has a file
 of its own; everything saved is fsynced; a cold page cache is one from which the file was dropped
@@ -9,13 +9,15 @@ of its own; everything saved is fsynced; a cold page cache is one from which the
 of a process of its own, above what it takes once torch and the peers are imported. Peers that are
 not installed are left out; ``--peers`` is a folder to find them in: ``pip install --target DIR
 huggingface_hub beartype`` and, as it asks for much that is not used here, ``pip install --target
-DIR --no-deps pytorch-custom-utils``.
+DIR --no-deps pytorch-custom-utils``. Where it is interrupted, another run with the same ``--keep``
+goes on after the last of its four parts.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import platform
 import statistics
@@ -47,6 +49,8 @@ OURS, UNVERIFIED = "torch_saveload", "torch_saveload, verify=False"
 TORCH, MAPPED = "torch, construct + load + assign", "torch, the same with mmap=True"
 SAFE, RAW = "safetensors", "as many zeros, written directly"
 HUB, ORIGINAL = "PyTorchModelHubMixin", "original save_load"
+FORWARD, SUM = "the forward alone, model in memory", "each weight summed once, in memory"
+FEW = (OURS, UNVERIFIED, TORCH, SAFE)
 
 
 class Big(nn.Module):
@@ -58,10 +62,41 @@ class Big(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(layers))
 
+    @classmethod
+    def input(cls) -> torch.Tensor:  # noqa: D102
+        return torch.ones(1, cls.width)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # noqa: D102
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+class Normal(Big):
+    """The same, initialised as GPT-2, BERT and ViT are: over all that the layers did."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__(layers)
+        for layer in self.layers:
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+
+class Tables(Big):
+    """Embedding tables with a small head, as recommenders have: a forward reads little of it."""
+
+    def __init__(self, layers: int) -> None:
+        nn.Module.__init__(self)
+        rows = WIDTH * WIDTH // SMALL  # each as large as one of the matrices
+        self.layers = nn.ModuleList(nn.EmbeddingBag(rows, SMALL) for _ in range(layers))
+        self.head = nn.Sequential(nn.Linear(SMALL * layers, 128), nn.ReLU(), nn.Linear(128, 1))
+
+    @classmethod
+    def input(cls) -> torch.Tensor:  # noqa: D102
+        return torch.arange(0, WIDTH, 64)[None]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return self.head(torch.cat([layer(x) for layer in self.layers], 1))
 
 
 class Many(Big):
@@ -210,7 +245,7 @@ def print_peak(name: str, body: type[Big], layers: int, folder: Path) -> None:
     _, way = ways(body, layers, built=1)[name]
     before = resident("VmRSS")
     with torch.no_grad():
-        way.load(folder / way.file)(torch.ones(1, body.width))
+        way.load(folder / way.file)(body.input())
     print((resident("VmHWM") - before) / 1000)
 
 
@@ -229,7 +264,7 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
     found = ways(body, layers)
     files = {name: folder / way.file for name, (_, way) in found.items()}
     (folder / "hub").mkdir(exist_ok=True)
-    x = torch.ones(1, body.width)
+    x = body.input()
 
     def saving(name: str) -> Callable[[], object]:
         model, way = found[name]
@@ -261,8 +296,35 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
         result["cold"] = race(loading, rounds, lambda name: drop(files[name]))
         only = {name: lambda n=name: found[n][1].load(files[n]) for name in found}
         result["load only"] = race(only, rounds)
+        if body is Big:
+            model = found[TORCH][0]
+            floors = {
+                FORWARD: lambda: model(x),
+                SUM: lambda: [parameter.sum() for parameter in model.parameters()],
+            }
+            result["warm"] |= race(floors, rounds, unmeasured=1)
     if Path("/proc/self/status").exists() and body is Big:
         result["peak"] = {name: peak(name, body, layers, folder) for name in found}
+    for name in files.values():
+        name.unlink()
+    return result
+
+
+def measure_first(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str, Any]:
+    """Return the seconds from a file in the page cache to a model, and to its first forward."""
+    found = {name: way for name, way in ways(body, layers).items() if name in FEW}
+    x, model = body.input(), found[TORCH][0]
+    for source, way in found.values():
+        way.save(source, folder / way.file)
+        sync(folder / way.file)
+    load = {name: lambda way=way: way.load(folder / way.file) for name, (_, way) in found.items()}
+    first = {name: lambda name=name: load[name]()(x) for name in found}
+    first[FORWARD] = lambda: model(x)
+    first[SUM] = lambda: [parameter.sum() for parameter in model.parameters()]
+    with torch.no_grad():
+        result = {"warm": race(first, rounds, unmeasured=1), "load only": race(load, rounds)}
+    for _, way in found.values():
+        (folder / way.file).unlink()
     return result
 
 
@@ -277,7 +339,7 @@ def tables(title: str, found: dict[str, Any]) -> list[str]:
     kept = [key for key in columns if key in found]
     lines = [f"## {title}", "", f"| | {' | '.join(columns[key] for key in kept)} |"]
     lines.append("|---|" + "--:|" * len(kept))
-    for name in {**found["warm"], **found["save"]}:
+    for name in {**found["warm"], **found.get("save", {})}:
         cells = [
             ""
             if (value := found[key].get(name)) is None
@@ -290,7 +352,12 @@ def tables(title: str, found: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[str]:
+def goals(
+    big: dict[str, Any],
+    others: dict[str, dict[str, Any]],
+    many: dict[str, Any],
+    megabytes: float,
+) -> list[str]:
     """Return a row for each goal: peers' time by ours, so more is better where it says so."""
     rows: list[tuple[str, str, float, bool | None]] = []
 
@@ -310,10 +377,14 @@ def goals(big: dict[str, Any], many: dict[str, Any], megabytes: float) -> list[s
         )
     faster("save 1 GB, by safetensors", 0.95, big["save"], SAFE)
     faster("save 3,000 small tensors, by torch.save", 2, many["save"], TORCH)
-    faster("1 GB to its first forward, warm, by construct + load + assign", 72, big["warm"], TORCH)
-    faster("the same, verify=False", 72, big["warm"], TORCH, UNVERIFIED)
-    faster("the same, until it is loaded", 72, big["load only"], TORCH)
-    faster("the same, until it is loaded, verify=False", 72, big["load only"], TORCH, UNVERIFIED)
+    for what, found in {"1 GB of bare nn.Linear": big, **others}.items():
+        first = f"{what}, to its first forward, warm, by construct + load + assign"
+        faster(first, 72, found["warm"], TORCH)
+        faster("the same, verify=False", 72, found["warm"], TORCH, UNVERIFIED)
+        most = found["warm"][TORCH] / found["warm"][FORWARD]
+        rows.append(("the most there is: that by the forward alone", "", most, None))
+        faster("the same, until it is loaded", 72, found["load only"], TORCH)
+        faster("that, verify=False", 72, found["load only"], TORCH, UNVERIFIED)
     faster("1 GB to its first forward, cold, by safetensors' load_model", 2.5, big["cold"], SAFE)
     faster("1 GB to its first forward, cold, by HF's from_pretrained", 2.5, big["cold"], HUB)
     verified = big["cold"][OURS] / big["cold"][UNVERIFIED]
@@ -336,6 +407,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=None, help="where the files go")
     parser.add_argument("--peers", type=Path, default=None, help="where else to find peers")
+    parser.add_argument("--keep", type=Path, default=None, help="measure only what is not there")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     parser.add_argument("--peak", nargs=4, default=None, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -344,12 +416,24 @@ def main() -> None:
         print_peak(name, {"Big": Big, "Many": Many}[body], int(layers), Path(folder))
         return
     began = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    with tempfile.TemporaryDirectory(dir=args.folder) as name:
-        folder = Path(name)
-        size = 4 * WIDTH * (WIDTH + 1) / 1e6
-        layers = max(1, int(args.megabytes / size))
-        many = measure(Many, 1500, folder, args.rounds)
-        big = measure(Big, layers, folder, args.rounds)
+    size = 4 * WIDTH * (WIDTH + 1) / 1e6
+    layers = max(1, int(args.megabytes / size))
+    normal, embeddings = "1 GB of nn.Linear initialised as GPT-2 is", "1 GB of embedding tables"
+    parts: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "many": lambda folder: measure(Many, 1500, folder, args.rounds),
+        "big": lambda folder: measure(Big, layers, folder, args.rounds),
+        normal: lambda folder: measure_first(Normal, layers, folder, args.rounds),
+        embeddings: lambda folder: measure_first(Tables, layers, folder, args.rounds),
+    }
+    kept = args.keep and args.keep.exists()
+    measured: dict[str, dict[str, Any]] = json.loads(args.keep.read_text()) if kept else {}
+    for name, part in parts.items():
+        if name not in measured:
+            with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+                measured[name] = part(Path(folder))
+            if args.keep:
+                args.keep.write_text(json.dumps(measured))
+    many, big = measured.pop("many"), measured.pop("big")
     load = ""
     if hasattr(os, "getloadavg"):
         load = f"; load {began:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end"
@@ -365,8 +449,9 @@ def main() -> None:
     text = "\n".join(
         [
             *head,
-            *goals(big, many, layers * size),
+            *goals(big, measured, many, layers * size),
             *tables(f"{layers * size:.0f} MB in {2 * layers} tensors", big),
+            *[line for label, found in measured.items() for line in tables(label, found)],
             *tables("3,000 tensors of 64 numbers (1,500 LayerNorms)", many),
         ]
     )

@@ -38,6 +38,11 @@ def test_slow_saves_and_loads_say_how_far_they_are(bars, monkeypatch):
     Net.load("net.pth")
     assert bars["save net.pth"] == [40_400, 40_400]
     assert bars["verify net.pth"] == [40_400, 40_400]
+    model = Net()
+    model.fc.weight.data.zero_()
+    for name, compress in (("small.pth", True), ("net.safetensors", False)):
+        model.save(name, compress=compress)
+        assert bars[f"save {name}"] == [40_400, 40_400]
 
 
 def test_quick_ones_say_nothing(bars, monkeypatch):
