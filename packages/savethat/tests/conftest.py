@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 from loguru import logger
 
+import expcore
 import savethat
-from savethat import _plugins, _project_dir
+from savethat import _background, _plugins, _project_dir, _run_sync
 from savethat._config import Config
 
 MAIN = """
@@ -212,3 +214,52 @@ def synced(tmp_path: Path) -> savethat.Storage:
 def elsewhere(tmp_path: Path, synced: savethat.Storage) -> savethat.Storage:
     """The same remote, from another machine."""
     return savethat.Storage(Config(local_path=tmp_path / "other", remote=synced.config.remote))
+
+
+class Watched(expcore.LocalStorage):
+    """A remote that calls ``during(name)`` in the middle of each upload."""
+
+    def __init__(self, folder: Path, during: Callable[[str], object]) -> None:
+        super().__init__(folder)
+        self.during, self.arrived = during, list[str]()
+
+    def upload(self, path: Any, key: str, **more: Any) -> expcore.Stat:
+        name = key.partition("/")[2]
+        self.during(name)
+        stat = super().upload(path, key, **more)
+        self.arrived.append(name)
+        return stat
+
+
+@pytest.fixture
+def watch(synced: savethat.Storage, tmp_path: Path) -> Callable[..., Watched]:
+    """Make the remote one that calls ``during(name)`` in the middle of each upload."""
+
+    def make(during: Callable[[str], object]) -> Watched:
+        remote = synced.__dict__["remote"] = Watched(tmp_path / "remote", during)
+        return remote
+
+    return make
+
+
+@pytest.fixture
+def write() -> Callable[..., None]:
+    """Write files of some age, each a little younger than the one before."""
+
+    def write_them(folder: Path, *names: str, age_s: float = 1000) -> None:
+        for number, name in enumerate(names):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("{}")
+            changed = time.time() - age_s + number
+            os.utime(folder / name, (changed, changed))
+
+    return write_them
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beats, and uploads of what has changed, as often as can be."""
+    monkeypatch.setattr(_background, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(_background, "TELL_S", 0)
+    monkeypatch.setattr(_run_sync, "SETTLED_S", -1)
+    monkeypatch.setattr(_run_sync, "AGAIN_S", -1)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from typing import Any
 import pytest
 
 import savethat
-from savethat import _background
 from savethat._process import started
 from savethat._state import RunState, decode_state, read_state
 
@@ -156,41 +154,6 @@ def test_metrics_are_kept_in_order(storage: savethat.Storage) -> None:
         ("accuracy", 1.0, None),
     ]
     assert datetime.fromisoformat(lines[0]["time"]).tzinfo is not None
-
-
-def test_the_heartbeat_goes_on_beside_the_run(
-    node_that: NodeThat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_background, "HEARTBEAT_S", 0.01)
-
-    def wait(node: savethat.Node[Any, Any]) -> bool:
-        first = read_state(node.output_dir)
-        assert first is not None
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            later = read_state(node.output_dir)
-            assert later is not None
-            if later.heartbeat > first.heartbeat:
-                return later == replace(first, heartbeat=later.heartbeat)
-        return False
-
-    assert node_that(wait).run()
-
-
-def test_another_machines_run_is_lost_when_its_heart_has_stopped() -> None:
-    far = RunState(machine="elsewhere")
-    old = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-
-    assert far.now == "running"
-    assert replace(far, heartbeat=old).now == "lost"
-    assert replace(far, heartbeat=old, state="failed").now == "failed"
-
-
-def test_a_heartbeat_arrives_before_another_machine_holds_the_run_for_lost() -> None:
-    from savethat._background import TELL_S
-    from savethat._process import HEARTBEAT_S, LOST_AFTER_S
-
-    assert HEARTBEAT_S + TELL_S < LOST_AFTER_S / 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the start of a process is known on Linux")
