@@ -3,6 +3,8 @@
 import copy
 import functools
 import logging
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -384,3 +386,31 @@ def test_another_thread_builds_as_ever():
         thread.join()
         made.append(nn.Linear(2, 2))
     assert [layer.weight.is_meta for layer in made] == [False, True]
+
+
+def test_normal_weights_are_skipped_without_importing_the_compiler():
+    """On the meta device torch's own ``normal_`` does, for a second."""
+    code = """
+import sys, torch
+from torch import nn
+from torch_saveload import save_load
+
+@save_load()
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb = nn.Embedding(100, 100)
+        nn.init.orthogonal_(self.emb.weight)
+        self.emb.weight.data.normal_(std=0.02)
+        self.register_buffer("noise", torch.zeros(3).normal_(), persistent=False)
+
+model = Net()
+model.save("net.pth")
+own = torch.Tensor.normal_
+loaded = Net.load("net.pth")
+assert torch.equal(loaded.emb.weight, model.emb.weight)
+assert loaded.noise.any()
+assert torch.Tensor.normal_ is own
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

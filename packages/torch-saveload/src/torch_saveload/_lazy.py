@@ -25,6 +25,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ._normal import no_meta_normal
 from ._scan import holds_other_meta
 from ._state import modules_of
 
@@ -62,7 +63,8 @@ class LazyBuild:
 
         handle = register_module_parameter_registration_hook(self._replace)
         try:
-            yield
+            with no_meta_normal():
+                yield
         finally:
             handle.remove()
 
