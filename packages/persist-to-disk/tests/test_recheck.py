@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +147,35 @@ def test_as_many_files_are_open_as_a_quarter_of_what_the_process_may_open(load, 
         assert len(descriptors()) == 3
     finally:
         _open_files._most_open.cache_clear()
+
+
+@open_files
+def test_files_kept_open_give_way_where_the_process_may_open_no_more(load, monkeypatch):
+    import resource
+
+    module = load("""
+        import asyncio
+        @ptd.persistf()
+        def f(x):
+            return x
+        @ptd.persistf()
+        async def g(x):
+            await asyncio.sleep(0)
+            return x
+        async def together():
+            return await asyncio.gather(*[g(x) for x in range(100)])  # a lock for each
+    """)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/dev/fd").iterdir()))
+    monkeypatch.setattr(_open_files, "_most_open", lambda: 90)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 130, limits[1]))
+        assert [module.f(x) for x in range(100)] == list(range(100))
+        assert len(descriptors()) > 70
+        assert module.asyncio.run(module.together()) == list(range(100))
+        assert [module.f(x) for x in range(100)] == list(range(100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @open_files

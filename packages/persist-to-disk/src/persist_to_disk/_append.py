@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from persist_to_disk import _frames as frames
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, check_owner, make_folder
 from persist_to_disk._old import set_aside
+from persist_to_disk._open_files import open_file
 from persist_to_disk._reading import BINARY, extend, read_at
 from persist_to_disk._view import CAN_SET_TIMES, View, signature_of, updating
 
@@ -49,14 +50,14 @@ def open_to_append(path: Path, *, is_known: bool, trust: bool) -> tuple[int, os.
     flags = os.O_RDWR | os.O_CREAT | BINARY
     mode = SHARED_FILE if trust else PRIVATE_FILE
     try:
-        descriptor = os.open(path, flags, mode)
+        descriptor = open_file(path, flags, mode)
     except FileNotFoundError:
         make_folder(path.parent, trust=trust)
-        descriptor = os.open(path, flags, mode)
+        descriptor = open_file(path, flags, mode)
     if not is_known and read_at(descriptor, 1, 0) == frames.OLD_PICKLE:
         os.close(descriptor)
         set_aside(path)
-        descriptor = os.open(path, flags, mode)
+        descriptor = open_file(path, flags, mode)
     return descriptor, os.fstat(descriptor)
 
 

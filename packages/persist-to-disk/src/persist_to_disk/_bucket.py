@@ -198,7 +198,7 @@ class Bucket:
     def _read_payload(self, view: View, frame: frames.Frame) -> bytes | None:
         """Read a payload; None if the file is another one by now."""
         try:
-            descriptor = os.open(self.name, os.O_RDONLY | BINARY)
+            descriptor = _open_files.open_file(self.name, os.O_RDONLY | BINARY)
         except FileNotFoundError:
             return None
         try:

@@ -21,6 +21,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from persist_to_disk._guard import make_folder
+from persist_to_disk._open_files import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +159,7 @@ class ByteLock:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         mode = 0o600 if self._private else 0o666
         try:
-            return os.open(self._path, flags, mode)
+            return open_file(self._path, flags, mode)
         except FileNotFoundError:
             make_folder(Path(self._path).parent, trust=not self._private)
-            return os.open(self._path, flags, mode)
+            return open_file(self._path, flags, mode)

@@ -7,6 +7,7 @@ most; and before one is written to or closed, it is made sure whose it is.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from contextlib import suppress
@@ -24,6 +25,22 @@ class _File(NamedTuple):
 
 
 _open: dict[str, _File] = {}
+
+
+def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o600) -> int:
+    """Open a file, at the cost of those kept open if the process may open no more.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    try:
+        return os.open(path, flags, mode)
+    except OSError as error:
+        if error.errno != errno.EMFILE or not _open:
+            raise
+    for name in list(_open):
+        close(name)
+    return os.open(path, flags, mode)
 
 
 def descriptor_of(path: str, inode: int) -> int | None:

@@ -104,7 +104,7 @@ def extend(view: View, data: bytes, status: os.stat_result) -> bool:
 
 
 def _read_view(name: str, key: bytes | None, before: View | None, trust: bool) -> View | None:
-    descriptor = os.open(name, os.O_RDONLY | BINARY)
+    descriptor = _open_files.open_file(name, os.O_RDONLY | BINARY)
     try:
         status = os.fstat(descriptor)
         if not trust:
@@ -153,7 +153,7 @@ def _read_file(name: str, status: os.stat_result, start: int) -> bytes:
     if descriptor is not None:
         with suppress(OSError):
             return read_at(descriptor, status.st_size - start, start)
-    descriptor = os.open(name, os.O_RDONLY | BINARY)
+    descriptor = _open_files.open_file(name, os.O_RDONLY | BINARY)
     try:
         return read_at(descriptor, status.st_size - start, start)
     finally:
