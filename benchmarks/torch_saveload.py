@@ -6,7 +6,8 @@ python benchmarks/torch_saveload.py [--megabytes 1000] [--rounds 5] [--folder DI
 Peers take turns, each round begun by another, so that all meet the same machine; each has a file
 of its own; everything saved is fsynced; a cold page cache is one from which the file was dropped
 (``posix_fadvise``). Shown is the median. Loading goes on to the first forward; peak memory is that
-of a process of its own, above what it takes once torch and the peers are imported. Peers that are
+of a process of its own, above what it takes once torch and the peers are imported; so is the time
+of a fresh process. Peers that are
 not installed are left out; ``--peers`` is a folder to find them in: ``pip install --target DIR
 huggingface_hub beartype`` and, as it asks for much that is not used here, ``pip install --target
 DIR --no-deps pytorch-custom-utils``. Where it is interrupted, another run with the same ``--keep``
@@ -232,21 +233,23 @@ def race(
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def peak(name: str, body: type[Big], layers: int, folder: Path) -> float:
-    """Return the megabytes that loading and one forward take at most, in a fresh process."""
+def fresh(name: str, body: type[Big], layers: int, folder: Path) -> tuple[float, float]:
+    """Return what loading and one forward take in a fresh process: megabytes at most, seconds."""
     command = [sys.executable, __file__, "--peak", name, body.__name__, str(layers), str(folder)]
     if "--peers" in sys.argv:
         command += sys.argv[sys.argv.index("--peers") :][:2]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.splitlines()[-1])
+    megabytes, seconds = done.stdout.splitlines()[-1].split()
+    return float(megabytes), float(seconds)
 
 
-def print_peak(name: str, body: type[Big], layers: int, folder: Path) -> None:
+def print_fresh(name: str, body: type[Big], layers: int, folder: Path) -> None:
     _, way = ways(body, layers, built=1)[name]
-    before = resident("VmRSS")
+    x, before, start = body.input(), resident("VmRSS"), time.perf_counter()
     with torch.no_grad():
-        way.load(folder / way.file)(body.input())
-    print((resident("VmHWM") - before) / 1000)
+        way.load(folder / way.file)(x)
+    seconds = time.perf_counter() - start
+    print((resident("VmHWM") - before) / 1000, seconds)
 
 
 def resident(field: str) -> int:
@@ -304,7 +307,9 @@ def measure(body: type[Big], layers: int, folder: Path, rounds: int) -> dict[str
             }
             result["warm"] |= race(floors, rounds, unmeasured=1)
     if Path("/proc/self/status").exists() and body is Big:
-        result["peak"] = {name: peak(name, body, layers, folder) for name in found}
+        alone = {name: fresh(name, body, layers, folder) for name in found}
+        result["peak"] = {name: megabytes for name, (megabytes, _) in alone.items()}
+        result["fresh"] = {name: seconds for name, (_, seconds) in alone.items()}
     for name in files.values():
         name.unlink()
     return result
@@ -323,6 +328,8 @@ def measure_first(body: type[Big], layers: int, folder: Path, rounds: int) -> di
     first[SUM] = lambda: [parameter.sum() for parameter in model.parameters()]
     with torch.no_grad():
         result = {"warm": race(first, rounds, unmeasured=1), "load only": race(load, rounds)}
+    if Path("/proc/self/status").exists():
+        result["fresh"] = {name: fresh(name, body, layers, folder)[1] for name in found}
     for _, way in found.values():
         (folder / way.file).unlink()
     return result
@@ -334,6 +341,7 @@ def tables(title: str, found: dict[str, Any]) -> list[str]:
         "warm": "load + forward, warm",
         "cold": "load + forward, cold",
         "load only": "load alone, warm",
+        "fresh": "load + forward, fresh process",
         "peak": "peak memory",
     }
     kept = [key for key in columns if key in found]
@@ -381,6 +389,8 @@ def goals(
         first = f"{what}, to its first forward, warm, by construct + load + assign"
         faster(first, 72, found["warm"], TORCH)
         faster("the same, verify=False", 72, found["warm"], TORCH, UNVERIFIED)
+        if "fresh" in found:
+            faster("the same, in a fresh process", 72, found["fresh"], TORCH)
         most = found["warm"][TORCH] / found["warm"][FORWARD]
         rows.append(("the most there is: that by the forward alone", "", most, None))
         faster("the same, until it is loaded", 72, found["load only"], TORCH)
@@ -413,7 +423,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.peak:
         name, body, layers, folder = args.peak
-        print_peak(name, {"Big": Big, "Many": Many}[body], int(layers), Path(folder))
+        print_fresh(
+            name, {"Big": Big, "Normal": Normal, "Tables": Tables}[body], int(layers), Path(folder)
+        )
         return
     began = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     size = 4 * WIDTH * (WIDTH + 1) / 1e6
