@@ -108,3 +108,45 @@ def test_a_call_that_is_not_cached_changes_nothing_about_the_others(home):
     f(1, cache_switch="nocache")
     assert [f(1), f(1)] == [1, 1]
     assert calls == [1, 1]
+
+
+def test_what_a_closure_holds_counts(load):
+    module = load("""
+        def adder(n):
+            @ptd.persistf()
+            def add(x):
+                return x + n
+            return add
+        def counter():
+            n = 0
+            @ptd.persistf()
+            def f(x):
+                return x + n
+            def up():
+                nonlocal n
+                n += 1
+            return f, up
+    """)
+
+    assert [module.adder(n)(1) for n in (1, 2, 1)] == [2, 3, 2]
+    f, up = module.counter()
+    assert f(1) == 1
+    up()
+    assert f(1) == 2
+
+
+def test_a_closure_without_a_digest_is_refused_and_a_version_helps(load):
+    module = load("""
+        import threading
+        def make(**options):
+            lock = threading.Lock()
+            @ptd.persistf(**options)
+            def f(x):
+                with lock:
+                    return x
+            return f
+    """)
+
+    with pytest.raises(ptd.UnkeyableFunctionError, match="version='1'"):
+        module.make()(1)
+    assert module.make(version="1")(1) == 1
