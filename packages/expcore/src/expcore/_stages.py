@@ -67,12 +67,8 @@ def write_stages(
         length = min(STAGE_BYTES, size - begin)
         with stage[:length] as buffer:
             made = fill(buffer, begin)
-        with turns:
-            return writer.write(stage, length, begin), made
+        return writer.write(stage, length, begin), made
 
-    # All but one: left alone, the threads fall into step, and while all of them make their next
-    # stage the disk has nothing to do.
-    turns = threading.Semaphore(THREADS - 1)
     results: list[T] = []
 
     def note(done: Iterable[tuple[int, T]]) -> None:
