@@ -18,7 +18,6 @@ import random
 import statistics
 import sys
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def measure(peers: dict[str, Peer], folder: Path, rounds: int) -> dict[str, dict
             found = {"save": peer.save(path)}
             peer.load(path)  # into the page cache, which a direct write passes by
             found["load"] = peer.load(path)
-            found["one"] = peer.one(path)
+            found |= peer.one(path)
             drop_from_cache(path)
             found["cold"] = peer.load(path)
             peer.delete(path)
@@ -79,20 +78,6 @@ def _status(field: str) -> int:
     return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def mapped(folder: Path, arrays: dict[str, np.ndarray]) -> float:
-    """The seconds to open a file mapped, and take one array."""
-    import ckpt
-
-    path = folder / "mapped.npz"
-    ckpt.save_var_collection(path, ckpt.VarCollection(arrays))
-    begin = time.perf_counter()
-    with ckpt.load(path, mapped=True) as file:
-        assert file[next(iter(file))] is not None
-    seconds = time.perf_counter() - begin
-    path.unlink()
-    return seconds
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", help="on the disk to measure")
@@ -109,10 +94,7 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
         folder = Path(scratch)
-        extra = {
-            "memory": memory_while_saving(folder, kinds["large"]),
-            "mapped": mapped(folder, kinds["large"]),
-        }
+        extra = {"memory": memory_while_saving(folder, kinds["large"])}
         for kind, arrays in kinds.items():
             peers: dict[str, Peer] = {
                 name: make(arrays)
