@@ -160,9 +160,19 @@ def test_rm_removes_nested_files_and_every_version(
     (run,) = here.runs()
     here("upload", run["run_key"])
 
+    bucket = next(iter(server.buckets))
+    for key in (run["run_key"], f"{run['run_key']}0"):  # an upload in parts that was killed
+        ask = {
+            "bucketId": bucket,
+            "fileName": f"my_project/{key}/large",
+            "contentType": "b2/x-auto",
+        }
+        server.b2_start_large_file(ask)
+
     there("rm", "Fit", "--force")
 
-    bucket = next(iter(server.buckets))
+    left = [v.name for v in server.of_bucket(bucket, started=True)]
+    assert left == [f"my_project/{run['run_key']}0/large"]
     assert [v.name for v in server.of_bucket(bucket) if "claims" not in v.name] == []
 
 

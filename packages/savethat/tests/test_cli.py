@@ -159,6 +159,34 @@ def test_rm_without_a_selection_needs_to_be_told_twice(project: Project) -> None
     assert project.runs() == []
 
 
+def test_a_run_that_cannot_be_removed_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, after the others were removed."""
+    for _ in range(2):
+        project("run", "FitOLS")
+    (stays, _) = project.runs()
+    project.write(
+        "sitecustomize.py",
+        f"""
+        import pathlib
+        rename = pathlib.Path.rename
+        def refuse(self, target):
+            if self.name == {stays.name!r}:
+                raise PermissionError(13, "Permission denied", str(self))
+            return rename(self, target)
+        pathlib.Path.rename = refuse
+        """,
+    )
+    monkeypatch.setenv("PYTHONPATH", ".")
+
+    told = project("rm", "--force", "--all-runs", status=1).stderr
+
+    assert f"{stays.name} cannot be removed: [Errno 13] Permission denied" in told
+    assert "Traceback" not in told
+    assert project.runs() == [stays]
+
+
 def test_a_running_run_is_not_removed(project: Project) -> None:
     project.write(
         "my_project/waits.py",

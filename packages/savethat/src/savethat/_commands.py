@@ -117,15 +117,19 @@ class Project:
         if not options.force and not self._is_sure(where):
             yield "Aborting."
             return
-        running: list[str] = []
+        kept: list[str] = []
         for run in runs:
             try:
                 storage.remove(run.key, local=True, remote=not options.local)
                 yield f"removed {run.key}"
             except RunStillRunning as error:
-                running.append(str(error))
-        if running:
-            raise Refused("; ".join(running))
+                kept.append(str(error))
+            except OSError as error:
+                if error.filename is None:  # of the remote: no other run fares better
+                    raise
+                kept.append(f"{run.key} cannot be removed: {error}")
+        if kept:
+            raise Refused("; ".join(kept))
 
     def _is_sure(self, where: str) -> bool:
         question = f"\nAre you sure you want to DELETE these runs ({where})? (y/n) "

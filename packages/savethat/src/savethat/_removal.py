@@ -6,6 +6,7 @@ What killed writers have left in a run is removed when it is uploaded, or with i
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from savethat._layout import RESULTS, is_temporary
@@ -40,8 +41,15 @@ def sweep_below(folder: Path) -> None:
 
 
 def remove_remote(remote: expcore.Storage, prefix: str) -> None:
-    """Remove a key, and everything below it; its results first, so that no part seems whole."""
+    """Remove a key, and everything below it; its results first, so that no part seems whole.
+
+    So are the parts of uploads that were killed and never went on.
+    """
+    from expcore import AccessDenied
+
     keys = [entry.key for entry in remote.list(f"{prefix}/")]
     results = f"{prefix}/{RESULTS}"
     for key in [*sorted(keys, key=lambda key: key != results), prefix]:
         remote.delete(key)
+    with suppress(AccessDenied):  # who may delete is not always allowed to look for them
+        remote.discard_uploads(f"{prefix}/")
