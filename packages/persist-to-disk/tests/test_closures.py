@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import persist_to_disk as ptd
+
+
+class Holding:
+    """Calls functions, and counts for nothing in digests."""
+
+    def __init__(self, functions):
+        self.functions = functions
+
+    def __call__(self):
+        for function in self.functions:
+            function()
+
+    def __expcore_digest__(self):
+        return None
 
 
 def test_a_list_that_a_function_logs_its_calls_to_does_not_count(home):
@@ -43,6 +58,55 @@ def test_a_counter_does_not_count_and_what_others_change_does(home):
     factor = 2
     assert f(1) == 2
     assert count == 4
+
+
+def test_what_others_change_counts_also_where_the_function_changes_it_too(home):
+    """As a model whose running means change as it is used, and whose weights are trained."""
+    model = {"weight": 2, "uses": 0}
+
+    @ptd.persistf()
+    def predict(x):
+        model["uses"] += 1
+        return x * model["weight"]
+
+    assert [predict(1), predict(2), predict(1)] == [2, 4, 2]
+    model["weight"] = 3
+    assert [predict(1), predict(2), predict(1)] == [3, 6, 3]
+    assert model["uses"] == 4
+
+
+def test_what_a_thread_gives_another_value_meanwhile_counts(home):
+    begun, go_on = threading.Event(), threading.Event()
+    factor = 2
+    hold = Holding([begun.set, go_on.wait])
+
+    @ptd.persistf()
+    def f(x):
+        found = x * factor
+        hold()
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(f, 1)
+        begun.wait()
+        factor = 3
+        go_on.set()
+        assert first.result() == 2
+    assert f(1) == 3
+
+
+def test_a_result_is_kept_when_the_closure_has_no_digest_any_more(home):
+    log = []
+
+    @ptd.persistf()
+    def f(x):
+        log.append(threading.Lock())
+        return x
+
+    assert f(1) == 1
+    with pytest.raises(ptd.UnkeyableFunctionError, match="lock"):
+        f(2)
+    assert f(2, cache_switch="nocache") == 2
 
 
 def test_functions_that_hold_different_things_do_not_share_what_they_change(home):

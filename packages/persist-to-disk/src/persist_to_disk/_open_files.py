@@ -3,6 +3,9 @@
 What is read there is only ever compared with what is known of the file by its path. So a
 descriptor that stands for another file by now, as a daemon closes all that it finds, costs time at
 most; and before one is written to or closed, it is made sure whose it is.
+
+Only files on a disk of this machine are kept open. NFS gives a file that is removed while it is
+open another name, by which it seems to be there still.
 """
 
 from __future__ import annotations
@@ -100,6 +103,7 @@ def keep(path: str, descriptor: int, status: os.stat_result) -> None:
     file = _File(descriptor, status.st_dev, status.st_ino)
     if (
         status.st_size > LARGEST_BYTES
+        or not _is_on_disk(status)
         or len(_open) >= _most_open()
         or _open.setdefault(path, file) is not file  # another thread was faster
     ):
@@ -111,6 +115,10 @@ def close(path: str) -> None:
     with suppress(OSError):
         if (taken := take(path)) is not None:
             os.close(taken[0])
+
+
+def _is_on_disk(status: os.stat_result) -> bool:
+    return os.major(status.st_dev) != 0  # other file systems have numbers without a device
 
 
 @functools.cache
