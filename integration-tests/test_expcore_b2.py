@@ -36,6 +36,7 @@ from expcore import (
     sync_down,
     sync_up,
 )
+from expcore._b2_claims import claimed
 from expcore.testing import StorageContract, keys
 
 MEBIBYTE = 1 << 20
@@ -344,8 +345,8 @@ def test_a_stream_that_cannot_be_rewound_can_be_written(
 def test_a_killed_claimant_blocks_nobody_for_ever(
     server: Any, plain: B2Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("expcore._b2.CLAIM_LIFE_S", -1.0)
-    with plain._claimed("k"):
+    monkeypatch.setattr("expcore._b2_claims.LIFE_S", -1.0)
+    with claimed(plain._connect(), plain.prefix, "k", plain.url):
         marker = next(v for v in server.versions.values() if ".expcore-claims/" in v.name)
         server.put(marker.name, b"a killed claimant's")
 

@@ -2,11 +2,6 @@
 
 A write makes a new version of the file; the bucket's lifecycle rules say when old ones go.
 Deleting removes every version, the newest last, so that no old value shows up again.
-
-B2 has no conditional write. A claim (:meth:`B2Storage.write_new`) therefore holds a marker
-file, ``.expcore-claims/<digest of the key>``, of which B2 keeps all versions: the claimant
-goes on when it sees no version but its own. Versions an hour older than its own are leftovers
-of killed claimants.
 """
 
 # Values of any type pass through here; what is known of them is checked where it is used.
@@ -18,10 +13,8 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -29,19 +22,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from expcore._atomic import open_atomic
-from expcore._b2_connection import DIGEST_INFO, Body, connect, known_digest, listener, superseded
+from expcore._b2_claims import CLAIMS, claimed
+from expcore._b2_connection import Body, connect, known_digest, superseded
 from expcore._b2_errors import translated
+from expcore._b2_upload import send
 from expcore._credentials import B2Key
-from expcore._digest import digest_bytes, digest_file
 from expcore._download import LARGE_BYTES, download_parts
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, read_all, receive
-from expcore.errors import (
-    InvalidKey,
-    KeyExists,
-    KeyNotFound,
-    StorageUnavailable,
-)
+from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, receive
+from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -49,9 +38,6 @@ if TYPE_CHECKING:
     from expcore._storage import Data
 
 PAGE_KEYS = 1000
-CLAIMS = ".expcore-claims/"
-CLAIM_LIFE_S = 3600.0
-CLAIM_WAIT_S = 60.0
 
 
 class B2Storage(Storage):
@@ -123,7 +109,9 @@ class B2Storage(Storage):
         """Store bytes under a free key; see :class:`Storage`."""
         if self.exists(key):
             raise KeyExists(key, self.url)
-        with self._claimed(key):
+        with self._translated(f"claim {key!r}"):
+            bucket = self._connect()
+        with claimed(bucket, self.prefix, key, self.url):
             if self.exists(key):
                 raise KeyExists(key, self.url)
             return self.write(key, data)
@@ -229,38 +217,8 @@ class B2Storage(Storage):
                 with path.open("wb") as file:
                     shutil.copyfileobj(data, file, 1 << 20)
                 return self._upload(name, path, action)
-        options: dict[str, Any] = {"content_type": "application/octet-stream"}
         with self._translated(action):
-            bucket = self._connect()
-            size = data.stat().st_size if isinstance(data, Path) else memoryview(data).nbytes
-            if size < bucket.api.account_info.get_recommended_part_size():
-                sent = self._upload_small(bucket, name, read_all(data))
-                if progress is not None:
-                    progress(size)
-                return sent
-            # B2 has no digest of a file sent in parts, unless it is told one before: SHA-1
-            # would take as long as sending.
-            if isinstance(data, Path):
-                options["file_info"] = {DIGEST_INFO: digest_file(data)}
-                options["progress_listener"] = listener(progress)
-                return bucket.upload_local_file(str(data), name, **options)
-            options["file_info"] = {DIGEST_INFO: digest_bytes(data)}
-            return bucket.upload_bytes(bytes(data), name, **options)
-
-    def _upload_small(self, bucket: Any, name: str, value: bytes) -> Any:
-        # One request by the session: b2sdk's upload queue is shorter than the number of
-        # transfers that make up for a slow line, and tries again without waiting.
-        api = bucket.api
-        sha1 = digest_bytes(value, algorithm="sha1").partition(":")[2]
-        kind = "application/octet-stream"
-        try:
-            reply = api.session.upload_file(
-                bucket.id_, name, len(value), kind, sha1, {}, io.BytesIO(value)
-            )
-        except Exception:
-            api.account_info.clear_bucket_upload_data(bucket.id_)
-            raise
-        return api.file_version_factory.from_api_response(reply)
+            return send(self._connect(), name, data, progress)
 
     def _list(self, prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
         start: str | None = self.prefix + prefix
@@ -274,7 +232,7 @@ class B2Storage(Storage):
             start = page["nextFileName"]
             for file in page["files"]:
                 name: str = file["fileName"].removeprefix(self.prefix)
-                if name.startswith(CLAIMS) or name.endswith("/"):  # markers of ours, of folders
+                if name.startswith(CLAIMS) or name.endswith("/"):  # markers: ours, of folders
                     continue
                 key = check_key(name)
                 end = key.find(delimiter, len(prefix)) if delimiter else -1
@@ -288,46 +246,15 @@ class B2Storage(Storage):
                 # The rest of the group need not be looked at: its last name sorts before this.
                 start = f"{self.prefix}{group[:-1]}{chr(ord(group[-1]) + 1)}"
 
-    def _versions(self, name: str, action: str) -> tuple[Any, ...]:
-        """Return the versions of one file, the newest first."""
-        with self._translated(action):
-            return tuple(self._connect().list_file_versions(name))
-
     def _delete_versions(self, name: str, action: str) -> None:
-        for version in reversed(self._versions(name, action)):
+        with self._translated(action):
+            versions = list(self._connect().list_file_versions(name))
+        for version in reversed(versions):  # the newest last, so that no old value shows up again
             self._delete_version(version.id_, name, action)
 
     def _delete_version(self, id_: str, name: str, action: str) -> None:
         with self._translated(action), suppress(KeyNotFound), translated(self.url, action, name):
             self._connect().delete_file_version(id_, name)
-
-    @contextmanager
-    def _claimed(self, key: str) -> Generator[None]:
-        """Hold the marker of a key; of several claimants one goes on and the others lose."""
-        action = f"claim {key!r}"
-        name = self.prefix + CLAIMS + digest_bytes(key.encode()).partition(":")[2]
-        mine = self._upload(name, secrets.token_bytes(8), action)
-        try:
-            deadline = time.monotonic() + CLAIM_WAIT_S
-            while others := self._others(name, mine, action):
-                if min(others) < (mine.upload_timestamp, mine.id_):
-                    raise KeyExists(key, self.url)
-                # Ours is the oldest, so the others give way; wait until they have.
-                if time.monotonic() > deadline:
-                    raise StorageUnavailable(self.url, action, "another claim does not end")
-                time.sleep(0.05)
-            yield
-        finally:
-            with self._translated(action), suppress(KeyNotFound):
-                self._connect().delete_file_version(mine.id_, name)
-
-    def _others(self, name: str, mine: Any, action: str) -> set[tuple[int, str]]:
-        oldest = mine.upload_timestamp - CLAIM_LIFE_S * 1000
-        return {
-            (version.upload_timestamp, version.id_)
-            for version in self._versions(name, action)
-            if version.id_ != mine.id_ and version.upload_timestamp >= oldest
-        }
 
 
 def open_b2(url: str) -> Storage:
