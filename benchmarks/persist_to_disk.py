@@ -225,6 +225,8 @@ def run(peer: str, measure: str, scratch: Path) -> float | None:
         "PYTHONWARNINGS": "ignore",
     }
     command = [sys.executable, __file__, "--worker", peer, measure, str(folder)]
+    os.sync()
+    time.sleep(1)  # or the disk still deletes the thousands of files of another peer
     done = subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, check=False
     )
