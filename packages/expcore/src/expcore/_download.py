@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._atomic import open_partial
 from expcore._digest import digest_bytes, digest_file
+from expcore._threads import for_each
 from expcore.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -48,18 +49,11 @@ def download_parts(
     Raises:
         IntegrityError: What arrived has another digest.
     """
-    from concurrent.futures import ThreadPoolExecutor  # imports logging
-
     assert stat.digest is not None  # noqa: S101 -- see LARGE_BYTES
     mark = digest_bytes(f"{stat.digest} {stat.size}".encode()).partition(":")[2][:16]
     with open_partial(path, mark) as file:
         parts = _Parts(file, storage, stat, progress or (lambda _: None))
-        with ThreadPoolExecutor(STREAMS, "expcore-download") as pool:
-            try:
-                list(pool.map(parts.fetch, parts.missing()))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        for_each(parts.fetch, parts.missing(), STREAMS, "expcore-download")
         os.truncate(file.fileno(), stat.size)
         found = digest_file(file.name, algorithm=stat.digest.partition(":")[0])  # type: ignore[arg-type]
         if found != stat.digest:

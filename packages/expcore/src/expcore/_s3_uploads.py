@@ -19,6 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expcore._digest import digest_bytes
+from expcore._threads import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,18 +45,11 @@ def upload_parts(
     Raises:
         OSError: The file cannot be read, or S3 did not take it.
     """
-    from concurrent.futures import ThreadPoolExecutor  # imports logging
-
     bucket, _, key = target.partition("/")
     with path.open("rb") as file:
         parts = _Parts(file_system, {"Bucket": bucket, "Key": key}, file, progress)
         parts.begin()
-        with ThreadPoolExecutor(STREAMS, "expcore-upload") as pool:
-            try:
-                list(pool.map(parts.send, parts.missing()))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        for_each(parts.send, parts.missing(), STREAMS, "expcore-upload")
         parts.complete()
 
 
