@@ -42,20 +42,17 @@ class Closure:
         Raises:
             UndigestableError: Something has no digest.
         """
-        found = self._found()
-        for run in self._running[:1]:
-            self._note(run, found)
-        return {name: self._standing_for(name, each) for name, each in found.items()}
+        return self._standing_for(self._found())
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Take note of what the function changes within a ``with`` block."""
         try:
-            before = self.digests()
-            run = _Run(self._cells, self._found(), before)
+            found = self._found()
         except UndigestableError:  # so no call of it is cached
             yield
             return
+        run = _Run(self._cells, found, self._standing_for(found))
         self._running.append(run)
         try:
             yield
@@ -67,9 +64,16 @@ class Closure:
     def _found(self) -> Digests:
         return {name: _digest(name, cell) for name, cell in self._cells.items()}
 
-    def _standing_for(self, name: str, found: str) -> str:
-        left, before = self._left.get(name, (None, found))
-        return before if left == found else found
+    def _standing_for(self, found: Digests) -> Digests:
+        """Return what stands for contents, by name."""
+        for run in self._running[:1]:
+            self._note(run, found)
+        standing = dict(found)
+        for name, each in found.items():
+            left, before = self._left.get(name, (None, each))
+            if each == left:
+                standing[name] = before
+        return standing
 
     def _note(self, run: _Run, found: Digests) -> None:
         """Take note of what a run has changed so far."""
