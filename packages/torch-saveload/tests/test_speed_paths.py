@@ -114,6 +114,21 @@ def test_a_file_that_cannot_be_mapped_or_fetched_is_read_as_ever(hindrance, monk
         assert torch.equal(loaded.layers[9].weight, model.layers[9].weight)
 
 
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="there are no large pages")
+def test_a_file_is_mapped_from_large_pages_where_there_are_any(monkeypatch):
+    Net().save("net.pth")
+    advice = []
+
+    class Map(mmap.mmap):
+        def madvise(self, option, *span):
+            advice.append((option, *span))
+            return super().madvise(option, *span)
+
+    monkeypatch.setattr(mmap, "mmap", Map)
+    Net.load("net.pth")
+    assert advice[0] == (mmap.MADV_HUGEPAGE,)
+
+
 def test_loading_leaves_the_garbage_collector_as_it_was():
     Net().save("net.pth")
     Net.load("net.pth")
