@@ -139,22 +139,22 @@ def write_at(descriptor: int, data: bytes, offset: int) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    left, at = memoryview(data), offset
+    left, at = data, offset
     try:
         while left:
-            written = _pwrite(descriptor, left[: 1 << 30], at)
+            written = _pwrite(descriptor, left, at)
             left, at = left[written:], at + written
     except OSError:
         os.ftruncate(descriptor, offset)
         raise
 
 
-def _seek_and_write(descriptor: int, data: memoryview, offset: int) -> int:
+def _seek_and_write(descriptor: int, data: bytes, offset: int) -> int:
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.write(descriptor, data)
 
 
-_pwrite: Callable[[int, memoryview, int], int] = getattr(os, "pwrite", _seek_and_write)
+_pwrite: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_write)
 
 
 def _is_up_to_date(view: View, descriptor: int, status: os.stat_result) -> bool:
