@@ -186,6 +186,44 @@ def test_secrets_stay_out_and_are_reported(tree, tmp_path):
     assert {skipped.reason for skipped in snapshot.left_out} == {"looks like a secret"}
 
 
+KEY = "K0014fe3d9c1b7a2058e6f4"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("savethat.toml", f'b2_key_id = "0014key"\nb2_key = "{KEY}"\n', "b2_key"),
+        ("conf/wandb.yaml", f"wandb:\n  api_key: {KEY}\n", "api_key"),
+        ("aws.ini", f"[default]\nAWS_SECRET_ACCESS_KEY={KEY}\n", "secret_access_key"),
+        ("db.json", f'{{"user": "me", "password": "{KEY}"}}', "password"),
+        ("x.cfg", f"remote = sftp://me:{KEY}@host/runs\n", "a password in a URL"),
+        ("gcp.json", '{"k": "-----BEGIN PRIVATE KEY-----\\n"}', "a private key"),
+    ],
+)
+def test_settings_with_a_key_in_them_stay_out_and_are_reported(tree, tmp_path, name, text, what):
+    snapshot = save(tree({name: text, "train.py": "b2_key = '…'"}), tmp_path)
+
+    assert names(snapshot) == {"train.py"}
+    assert [str(skipped) for skipped in snapshot.left_out] == [f"{name} holds {what}"]
+    assert KEY.encode() not in snapshot.path.read_bytes()
+    assert names(save(tmp_path / "code", tmp_path, include=[name])) == {name, "train.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'b2_key = "XXXXXXXXXXXXXXXXXXXXX"\n',
+        'b2_key = "${B2_KEY_OF_THE_PROJECT}"\nb2_key_id = "0014fe3d9c1b7a2058e6f4"\n',
+        "password: <the password of the database>\n",
+        "password: postgres\nurl: postgresql://me:me@localhost/db\n",
+        '{"pad_token": "<|finetune_right_pad_id|>", "secrets": ["0014fe3d9c1b7a2058e6f4"]}',
+        "url: https://example.org:8080/a@b\n",
+    ],
+)
+def test_settings_without_a_key_go_in(tree, tmp_path, text):
+    assert names(save(tree({"settings.yaml": text}), tmp_path)) == {"settings.yaml"}
+
+
 def test_a_secret_goes_in_when_asked_for(tree, tmp_path):
     folder = tree({".env": "x", "a/key.pem": "x", "b/key.pem": "x"})
 
@@ -224,13 +262,6 @@ def test_no_limit_takes_all(tree, tmp_path):
     assert names(snapshot) == {"data.bin"}
     with zipfile.ZipFile(snapshot) as archive:
         assert archive.read("data.bin") == (folder / "data.bin").read_bytes()
-
-
-@pytest.mark.parametrize(("text", "size"), [("1", 1), ("1k", 1000), ("1.5M", 1_500_000)])
-def test_sizes_are_read_as_people_write_them(text, size):
-    from codesave._rules import parse_size
-
-    assert parse_size(text) == size
 
 
 def test_a_size_that_is_none_is_refused(tree, tmp_path):

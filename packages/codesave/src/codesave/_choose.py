@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codesave._ignore import Ignore, PatternIgnore, ignore_rules
 from codesave._names import MANIFEST_NAME
-from codesave._rules import Selection, is_never_code, is_secret, is_source
+from codesave._rules import Selection, is_never_code, is_source
+from codesave._secrets import is_secret, key_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,9 @@ class _Walk:
         if not selection.asked_for(name):
             if is_secret(name) or (is_link and is_secret(Path(path).resolve().name)):
                 self.skip(name, "looks like a secret")
+                return
+            if key := key_in(path, found.st_size):
+                self.skip(name, f"holds {key}")
                 return
             limit = selection.larger_than
             if limit is not None and found.st_size > limit and not is_source(name):

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, TypedDict
 
-from codesave._rules import is_secret
+from codesave._secrets import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,10 +18,11 @@ from codesave._names import MANIFEST_NAME, as_one
 from codesave._pack import pack, pack_bytes
 from codesave._places import is_url, writing
 from codesave._previous import Previous, packing, read_on
-from codesave._rules import Selection, parse_size
+from codesave._rules import Selection
 from codesave._snapshot import Snapshot
 from codesave._zipwriter import LEVEL, ZipWriter
 from codesave.errors import NotAFolderError
+from expcore import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,8 +52,8 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
 
     What goes in is what git would track (without git: what the ``.gitignore`` files leave),
     less what ``.codesaveignore`` files name, virtual environments, caches and ``wandb/``, less
-    files that look like secrets, less large files that are not source. The same code gives the
-    same bytes. The zip appears whole or not at all.
+    files that look like secrets, settings with a key in them, and large files that are not
+    source. The same code gives the same bytes. The zip appears whole or not at all.
 
     Args:
         main_folder: The folder that would be on ``sys.path``; None to save the extras only.
@@ -86,7 +87,7 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     1
     """
     selection = Selection(
-        larger_than=parse_size(ignore_larger_than),
+        larger_than=None if ignore_larger_than is None else parse_size(ignore_larger_than),
         py_only=py_only,
         patterns=tuple(ignore_patterns),
         include=tuple(include),

@@ -15,6 +15,7 @@ from expcore._pages import anonymous
 from expcore._progress import progress_bar
 from expcore._resolve import register
 from expcore._signal import Signal, SignalWarning
+from expcore._sizes import parse_size
 from expcore._stages import write_stages
 from expcore._storage import Prefix, Stat, Storage
 from expcore._stream import StagedFile, staged
@@ -79,6 +80,7 @@ __all__ = [
     "make_folders",
     "open_atomic",
     "open_storage",
+    "parse_size",
     "progress_bar",
     "register",
     "staged",
