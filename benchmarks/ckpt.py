@@ -3,7 +3,8 @@
 Usage: python benchmarks/ckpt.py [FOLDER] [--megabytes 1000] [--rounds 5]
            [--peer objax=PYTHON] [--peer orbax=PYTHON]
 
-Every save goes to a new file and is durable: file and folder are synced, for the others too.
+Every save goes to a new file and is durable: file and folder are synced, for the others too;
+of the small arrays, it is the median of several in a row, where the peer is in this process.
 ckpt's loads verify the checksums. The peers take turns in shuffled order; each load is timed with
 a warm page cache and with a cold one. Raw is the limit: the bytes alone, written by three threads
 past the page cache. objax and orbax need versions of their own and run in the Pythons named.
