@@ -38,6 +38,11 @@ class Options:
     color: Color = Color.RED
 
 
+@dataclasses.dataclass
+class Unset:
+    field: int
+
+
 @save_load()
 class Encoder(nn.Module):
     def __init__(self, width, depth=1):
@@ -121,6 +126,11 @@ def test_nan_negative_zero_partial_and_tensor_come_back():
     assert torch.equal(tensor, torch.arange(3))
 
 
+def test_a_tensor_that_requires_grad_still_does():
+    given = again(Any_((torch.ones(2, requires_grad=True), torch.ones(2)))).given[0]
+    assert [tensor.requires_grad for tensor in given] == [True, False]
+
+
 def test_numpy_values_come_back_as_such():
     np = pytest.importorskip("numpy")
     scalar, array = again(Any_((np.float32(0.1), np.arange(6).reshape(2, 3)))).given[0]
@@ -166,6 +176,8 @@ def test_two_types_of_one_name_are_refused():
         ([1, {"k": lambda: 1}], r"argument first\[1\]\['k'\] is the function"),
         (nn.Linear(1, 1), r"a Linear, a module that is not decorated.*@save_load\(\)"),
         (torch.zeros(100_000), "float32 tensor of shape.*after it is built"),
+        (Options, "argument first is the class Options"),
+        (Unset.__new__(Unset), r"argument first is not to be read \(AttributeError"),
     ],
 )
 def test_what_has_no_plain_form_builds_but_is_not_saved(value, message, scratch):
@@ -173,6 +185,17 @@ def test_what_has_no_plain_form_builds_but_is_not_saved(value, message, scratch)
     with pytest.raises(UnsaveableError, match=message):
         model.save("model.pth")
     assert list(scratch.iterdir()) == []
+
+
+def test_a_call_that_inspect_does_not_understand_still_builds(monkeypatch):
+    def bind(*_, **__):  # as before Python 3.13 with names of positional-only ones in **named
+        raise TypeError("'first' parameter is positional only")
+
+    monkeypatch.setattr(inspect.Signature, "bind", bind)
+    model = Any_(1, first=3)
+    assert model.given[4] == {"first": 3}
+    with pytest.raises(UnsaveableError, match=r"its call of __init__ is not understood"):
+        model.save("model.pth")
 
 
 def test_a_default_without_a_plain_form_is_left_to_the_class():

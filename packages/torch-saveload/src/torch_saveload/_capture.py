@@ -64,8 +64,7 @@ def _wrap_init(cls: Any) -> None:
         if outermost:
             record = _record(type(self), cls, args, kwargs)
             object.__setattr__(self, _BUILDING, True)
-            if record is not None:
-                object.__setattr__(self, _config_name(type(self)), record)
+            object.__setattr__(self, _config_name(type(self)), record)
         try:
             if inherited:
                 super(cls, self).__init__(*args, **kwargs)
@@ -85,16 +84,19 @@ def _config_name(cls: type) -> str:
     return settings.config_instance_var_name
 
 
-def _record(cls: type, wrapped: type, args: Any, kwargs: Any) -> Config | None:
-    """Return the encoded arguments by parameter name, or None if they do not fit."""
+def _record(cls: type, wrapped: type, args: Any, kwargs: Any) -> Config:
+    """Return the encoded arguments by parameter name; what goes wrong is recorded, too."""
     if _init_owner(cls) is not wrapped:
         found, remedy = _unwatched(cls)
         where = f"{cls.__qualname__}.__init__"
         return Config({"": _unencodable(where, found, remedy)})
     try:
         bound = signature_of(cls).bind(None, *args, **kwargs)
-    except TypeError:
-        return None  # __init__ itself says it better
+    except TypeError as error:  # __init__ itself says it better, or takes it in spite of this
+        remedy = "give its parameters other names"
+        return Config(
+            {"": _unencodable("its call of __init__", f"not understood ({error})", remedy)}
+        )
     bound.apply_defaults()
     encoder = Encoder(KnownTypes(cls), class_and_config)
     parameters = signature_of(cls).parameters
@@ -102,13 +104,19 @@ def _record(cls: type, wrapped: type, args: Any, kwargs: Any) -> Config | None:
     for name, value in list(bound.arguments.items())[1:]:
         try:
             record[name] = encoder.encode(_plain_kind(value, parameters[name].kind), name)
-        except Unencodable as error:
-            if value is parameters[name].default:
-                record[name] = {"$": "default"}
-                continue
-            where = f"argument {error.where}"
-            record[name] = _unencodable(where, error.found, error.remedy)
+        except Exception as error:  # also of functions that users registered
+            default = value is parameters[name].default
+            record[name] = {"$": "default"} if default else _reason(error, name)
     return record
+
+
+def _reason(error: Exception, name: str) -> dict[str, str]:
+    """Return why an argument has no plain form."""
+    if isinstance(error, Unencodable):
+        return _unencodable(f"argument {error.where}", error.found, error.remedy)
+    if isinstance(error, UnsaveableError):  # a decorated module that is the argument
+        return _unencodable(error.where, error.found, error.remedy)
+    return _unencodable(f"argument {name}", f"not to be read ({error!r})", "mend what raises that")
 
 
 def _unencodable(where: str, found: str, remedy: str) -> dict[str, str]:

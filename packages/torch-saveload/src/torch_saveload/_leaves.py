@@ -102,7 +102,8 @@ def _encode_torch(value: Any, where: str) -> Any:
             )
         flat = value.detach().cpu().contiguous()
         data = base64.b64encode(tensor_bytes(flat)).decode()
-        return {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "base64": data}
+        form = {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "base64": data}
+        return {**form, "requires_grad": True} if value.requires_grad else form
     return None
 
 
@@ -142,9 +143,10 @@ def _size(items: list[int]) -> object:
 def _tensor(data: Any) -> object:
     if data["dtype"] not in ITEM_SIZES:
         raise ValueError(f"unknown dtype {data['dtype']!r}")
-    return tensor_from_bytes(
+    tensor = tensor_from_bytes(
         bytearray(_unpack(data["base64"])), data["dtype"], tuple(data["shape"])
     )
+    return tensor.requires_grad_(data.get("requires_grad", False))
 
 
 def _numpy(data: Any) -> object:

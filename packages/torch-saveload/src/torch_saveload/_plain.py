@@ -12,7 +12,8 @@ and dictionaries with string keys. Everything else is a dictionary with the key 
                                                also had "pure path", of the system that reads it
     {"$": "dtype" | "device" | "memory format", "name": "float32"}
     {"$": "torch size", "items": [...]}
-    {"$": "tensor", "dtype": "float32", "shape": [2], "base64": "..."}
+    {"$": "tensor", "dtype": "float32", "shape": [2], "base64": "...",
+     "requires_grad": true}                    the last only if so
     {"$": "numpy", "dtype": "<f8", "shape": [2] or null for a scalar, "base64": "..."}
     {"$": "enum", "type": "Color", "name": "RED"}          "value": 3 instead for several flags
     {"$": "dataclass", "type": "Options", "fields": {...}}
@@ -163,7 +164,11 @@ class Encoder:
             self._modules[id(value)] = len(self._modules)
             class_name, config = module
             return {"$": "module", "type": class_name, "config": config}
-        elif dataclasses.is_dataclass(value) and not _is_module(value):
+        elif (
+            dataclasses.is_dataclass(value)
+            and not isinstance(value, type)
+            and not _is_module(value)
+        ):
             fields = {
                 f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}", depth)
                 for f in dataclasses.fields(value)
