@@ -7,7 +7,6 @@ elsewhere. ``sha1`` and ``md5`` are understood because object stores name conten
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import sys
@@ -57,20 +56,22 @@ def _blake3() -> Hasher:
     return hasher
 
 
-def _sha1() -> Hasher:
-    return hashlib.sha1(usedforsecurity=False)
+def _standard(name: str) -> Callable[[], Hasher]:
+    def make() -> Hasher:
+        import hashlib  # it loads OpenSSL, which takes longer than the rest of this package
 
+        hasher: Hasher = getattr(hashlib, name)(usedforsecurity=False)
+        return hasher
 
-def _md5() -> Hasher:
-    return hashlib.md5(usedforsecurity=False)
+    return make
 
 
 HASHERS: dict[str, Callable[[], Hasher]] = {
     "xxh3_128": xxhash.xxh3_128,
-    "sha256": hashlib.sha256,
+    "sha256": _standard("sha256"),
     "blake3": _blake3,
-    "sha1": _sha1,
-    "md5": _md5,
+    "sha1": _standard("sha1"),
+    "md5": _standard("md5"),
 }
 
 
