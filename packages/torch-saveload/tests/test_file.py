@@ -1,6 +1,7 @@
 """What lies on the disk, and who can read it."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -274,6 +275,20 @@ def test_a_nested_tensor_is_named(scratch):
 def test_missing_folders_are_made_and_nothing_is_left_beside():
     Net().save("a/b/net.pth")
     assert [path.name for path in Path("a/b").iterdir()] == ["net.pth"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_or_a_folder_is_neither_replaced_nor_read():
+    """So /dev/null stays what it is, for whoever may replace it."""
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    Path("link").symlink_to("pipe")
+    for place in ("pipe", "folder", "link"):
+        with pytest.raises(FileExistsError, match=f"{place} is no ordinary file"):
+            Net().save(place)
+        with pytest.raises(FormatError, match="a folder or a device"):
+            Net.load(place)
+    assert Path("pipe").is_fifo()
 
 
 def test_a_failed_save_keeps_the_old_file(monkeypatch):

@@ -23,7 +23,7 @@ from ._safetensors import read_safetensors
 from ._shards import SUFFIX, index_path, read_set
 from ._stored import Stored, StoredTensor
 from ._unzip import ZipReader
-from .errors import CorruptError
+from .errors import CorruptError, FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +48,8 @@ class ModelFile:
         """
         if path.suffix == ".safetensors" and index_path(path).exists() and not path.exists():
             path = index_path(path)
+        if path.exists() and not path.is_file():
+            raise FormatError(str(path), "a folder or a device, so no model file")
         self.path = str(path)
         self.index: Index | None = None
         self.is_zip = False

@@ -46,7 +46,8 @@ def save(
     Args:
         model: The model, of a decorated class.
         path: Where to; missing folders are made. ``.pth`` is the usual ending, ``.safetensors``
-            writes that format. May be the URL of a key: ``s3://bucket/models/net.pth``.
+            writes that format. May be the URL of a key: ``s3://bucket/models/net.pth``. A symbolic
+            link is replaced, and what it points at is left alone.
         overwrite: Whether a file that is there already may be replaced.
         compress: Store compressed blocks; what ``@save_load(compress=)`` says when left out.
         max_shard_size: Bytes, or a size like ``"5GB"``: a larger model becomes a set of
@@ -54,7 +55,7 @@ def save(
 
     Raises:
         UnsaveableError: An argument or a tensor cannot be saved; nothing was written.
-        FileExistsError: The file exists and ``overwrite`` is false.
+        FileExistsError: The file exists and ``overwrite`` is false, or it is a folder or a device.
     """
     settings = settings_of(type(model))
     assert settings is not None  # noqa: S101 - a method of decorated classes only
@@ -87,6 +88,9 @@ def _save_to_file(
         raise ValueError("safetensors files are not compressed: save to .pth, or compress=False")
     if limit is not None and not safe:
         raise ValueError(f"{path.name} stays one file: max_shard_size is for .safetensors")
+    if path.exists() and not path.is_file():
+        # A folder, or /dev/null: to replace it by a file would take it from everybody.
+        raise FileExistsError(f"{path} is no ordinary file, and is not replaced by one")
     if not overwrite and (path.exists() or (safe and index_path(path).exists())):
         raise FileExistsError(f"{path} exists, and overwrite=False: nothing was written")
     if settings.pre_save_hook is not None:
