@@ -15,8 +15,8 @@ from persist_to_disk._manual import get_caller_cache_path, manual_cache
 from persist_to_disk._memo import CacheInfo
 from persist_to_disk._persisted import Persisted
 from persist_to_disk._persistf import persistf
-from persist_to_disk._remote import wait_for_uploads
 from persist_to_disk._switch import CACHE, CHECKONLY, NOCACHE, READONLY, RECACHE, Switch
+from persist_to_disk._uploads import wait_for_uploads
 from persist_to_disk.errors import (
     ConfigError,
     NotCachedError,

@@ -10,13 +10,13 @@ from persist_to_disk._guard import check_folders
 from persist_to_disk._names import folder_name
 from persist_to_disk._old import OldStore
 from persist_to_disk._place import function_folder, module_folder, source_file
-from persist_to_disk._remote import Remote
 from persist_to_disk._store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from persist_to_disk._options import Options
+    from persist_to_disk._remote import Remote
 
 
 class Home(NamedTuple):
@@ -97,6 +97,8 @@ class Homes:
         )
         url, remote = config.get_persist_url(options.local), None
         if url is not None:
+            from persist_to_disk._remote import Remote
+
             parts = (folder_name(project_path.name), *folder.relative_to(project).parts)
             remote = Remote(url, "/".join(parts))
         recheck_ns = int(config.get_recheck_interval() * 1e9)

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from expcore import KeyExists, KeyNotFound, digest_bytes, open_storage
 from persist_to_disk import _frames as frames
+from persist_to_disk._uploads import in_background, wait_for_uploads
 from persist_to_disk._values import sidecar_facts, sidecar_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future, ThreadPoolExecutor
 
     from expcore import Storage
     from persist_to_disk._bucket import Bucket, Entry
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("persist_to_disk")
 
-UPLOADERS = 4
 PAUSE_S = 60.0
 """How long a storage that failed is left alone."""
 
@@ -111,9 +110,7 @@ class Remote:
             except Exception as error:
                 log.warning("%s of %s: not uploaded: %s", name, self._url, error)
 
-        pool, jobs = _background()
-        jobs.add(job := pool.submit(upload))
-        job.add_done_callback(jobs.discard)
+        in_background(upload)
 
     def clear(self) -> None:
         """Delete all results of the function.
@@ -196,33 +193,10 @@ def decode_object(data: bytes) -> Fetched | None:
     return Fetched(frame.flags, frame.written_ns, payload, sidecar)
 
 
-def wait_for_uploads() -> None:
-    """Wait until all results of this process that go to a storage are there.
-
-    A process that ends by itself waits too; one that is killed does not.
-    """
-    from concurrent.futures import wait
-
-    wait(set(_background()[1]))
-
-
 @cache
 def _open(url: str) -> Storage:
     return open_storage(url)
 
 
-@cache
-def _background() -> tuple[ThreadPoolExecutor, set[Future[None]]]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(UPLOADERS, thread_name_prefix="persist_to_disk-upload"), set()
-
-
-def _forget() -> None:
-    """Begin anew in a forked process, which has neither the threads nor the connections."""
-    _open.cache_clear()
-    _background.cache_clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # a forked process has none of the connections
+    os.register_at_fork(after_in_child=_open.cache_clear)
