@@ -1,5 +1,7 @@
 """ckpt with the real objax, in an environment of its own: objax 1.8.0 needs numpy 1 and old jax.
 
+It is the only one with jax, so that expcore's digests of its arrays are tested there too.
+
 The environment is made once, by uv, in the checkout's ``.cache``, and holds this checkout's
 expcore and ckpt. What runs there are the files of ``test_ckpt_objax_inside``.
 """
@@ -90,3 +92,9 @@ def test_ckpts_own_tests_pass_with_numpy_1(python, tmp_path) -> None:
     large = tests / "test_large.py"  # its gigabytes say nothing of numpy
 
     assert "passed" in run(python, tmp_path, tests, tests, f"--ignore={large}")
+
+
+def test_digests_of_jax_arrays_follow_their_values(python, tmp_path) -> None:
+    tests = ROOT / "packages/expcore/tests"
+
+    assert "16 passed" in run(python, tmp_path, tests, tests / "test_canonical.py", "-k", "jax")
