@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from savethat._config import load_config
+from savethat._discover import find_node
 from savethat._layout import ARGS
+from savethat._script import load_script
 from savethat._storage import Storage
-from savethat.errors import RunNotFound, SavethatError
+from savethat.errors import NodeNotFound, RunNotFound, SavethatError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,6 @@ def main(file: Path) -> None:
 
 
 def _make_node(task: Mapping[str, Any]) -> Node[Any, Any]:
-    from savethat._discover import find_node
     from savethat._log import log_to_stderr
     from savethat._node import create_node
     from savethat._parser import parse_argv
@@ -53,8 +54,7 @@ def _make_node(task: Mapping[str, Any]) -> Node[Any, Any]:
     origin: dict[str, Any] = {**task["origin"], "default_dir": Path(task["origin"]["default_dir"])}
     config = load_config(**origin)
     storage = Storage(replace(config, project_dir=code))
-    module, name, key = task["__module__"], task["__qualname__"], task["key"]
-    node_cls = find_node(module, f"{module}.{name}")
+    node_cls, key = _find_class(task, code), task["key"]
     program = f"reproduce {key}"
     args = parse_argv(
         node_cls.get_args_class(), task["words"], prog=program, config=storage / key / ARGS
@@ -62,6 +62,20 @@ def _make_node(task: Mapping[str, Any]) -> Node[Any, Any]:
     node = create_node(node_cls, args, storage=storage)
     node.reproduces = key
     return node
+
+
+def _find_class(task: Mapping[str, Any], code: Path) -> type[Node[Any, Any]]:
+    module, name = task["__module__"], task["__qualname__"]
+    if "script" not in task:
+        return find_node(module, f"{module}.{name}")
+    found: Any = load_script(code / task["script"], task["import_as"])
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise NodeNotFound(name, []) from None
+    node_cls: type[Node[Any, Any]] = found
+    return node_cls
 
 
 def _compare(storage: Storage, old: str, new: str) -> dict[str, Any]:

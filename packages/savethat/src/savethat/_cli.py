@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from savethat._commands import Project
 from savethat._options import COMMANDS
+from savethat._printable import printable
 from savethat.errors import NotWritable, SavethatError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _show_warning(  # noqa: PLR0917 # as warnings.showwarning has them
     line: str | None = None,  # noqa: ARG001 # of warnings.showwarning
 ) -> None:
     if issubclass(category, UserWarning) and category.__module__.startswith("savethat"):
-        print(f"warning: {message}", file=file or sys.stderr)
+        print(f"warning: {printable(str(message))}", file=file or sys.stderr)
     else:
         text = warnings.formatwarning(message, category, filename, lineno)
         print(text, end="", file=file or sys.stderr)
@@ -114,9 +115,9 @@ def _print(lines: Iterable[str], *, at_once: bool) -> None:
     try:
         if at_once:
             for line in lines:
-                print(line, flush=True)
+                print(printable(line), flush=True)
         else:  # print() takes a while for thousands of lines
-            sys.stdout.write("\n".join([*lines, ""]))
+            sys.stdout.write(printable("\n".join([*lines, ""])))
             sys.stdout.flush()
     except BrokenPipeError:  # of `ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -145,7 +146,7 @@ def _is_of_expcore(error: BaseException | None) -> bool:
 
 
 def _refuse(project: Project, reason: str) -> NoReturn:
-    print(f"{project.program}: {reason}", file=sys.stderr)
+    print(printable(f"{project.program}: {reason}"), file=sys.stderr)
     raise SystemExit(1)
 
 

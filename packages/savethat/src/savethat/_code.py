@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from savethat._git import check_out
@@ -11,6 +11,7 @@ from savethat.errors import CodeNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from savethat._context import RunContext
 
@@ -38,10 +39,12 @@ def bring_back_code(run: RunContext, facts: Mapping[str, Any], folder: Path) -> 
     where = " of ".join([f"commit {commit}", *git["remotes"].values()])
     if git.get("diff_cut"):
         raise CodeNotFound(run.key, f"its changes to {where} were too large to keep")
-    problem = check_out(run.project_dir, commit, diff, folder)
+    problem = check_out(run.project_dir, commit, diff, folder, git.get("submodules", {}))
     if problem:
         raise CodeNotFound(run.key, f"it was {where}, and {problem}")
-    inside = Path(facts["project_dir"]).relative_to(git["root"])
+    inside = git.get("inside")
+    if inside is None:  # earlier versions left it to be found out
+        inside = os.path.relpath(os.path.realpath(facts["project_dir"]), git["root"])
     told = f"git, commit {commit[:12]}{' and what was changed in it' if diff else ''}"
     if git["untracked"]:
         told += f"; not in git, so missing: {', '.join(git['untracked'][:5])}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from savethat._reading import decode_json
 from savethat.errors import ArgumentsError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read_config(file: Path) -> dict[str, Any]:
             case ".yaml" | ".yml":
                 data = _read_yaml(file, text)
             case _:
-                data = json.loads(text)
+                data = decode_json(text)
     except ValueError as error:  # of tomllib and json; YAML's are made one
         raise ArgumentsError(str(file), "", f"cannot be read: {error}") from error
     if not isinstance(data, dict):

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from savethat._config import Config
 from savethat._layout import is_temporary
-from savethat.errors import RunNotFound, RunStillRunning
+from savethat.errors import BrokenRun, RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -122,6 +122,7 @@ class Files:
 
         Raises:
             RunNotFound: There is no such file or folder.
+            BrokenRun: It is a run whose state cannot be read.
             expcore.ExpcoreError: The remote refused, or could not be reached.
         """
         path, name = self / key, self.key_of(key)
@@ -231,7 +232,10 @@ class Files:
         from savethat._find import read_any_state
         from savethat._removal import remove_local, remove_remote
 
-        state = read_any_state(self, name, remote=remote)
+        try:
+            state = read_any_state(self, name, remote=remote)
+        except BrokenRun:  # nobody who goes on with a run leaves it like that
+            state = None
         arrives = state is not None and not (self / key).is_dir() and state.is_arriving
         if state is not None and (state.goes_on or arrives):
             job = state.job if state.state != "running" else ""

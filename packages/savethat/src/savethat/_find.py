@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from savethat._found import Found, fetch
 from savethat._key import TIME, parts_of
 from savethat._layout import ARGS, GOING_ON, RESULTS, STATE
-from savethat.errors import NotSyncedWarning
+from savethat.errors import BrokenRun, NotSyncedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -168,7 +168,11 @@ def _remote_runs(
 
 
 def read_any_state(storage: Files, key: str, *, remote: bool) -> RunState | None:
-    """The state of a run that is here or (``remote``) there; None if it has none."""
+    """The state of a run that is here or (``remote``) there; None if it has none.
+
+    Raises:
+        BrokenRun: The file holds no state.
+    """
     from expcore import KeyNotFound
     from savethat._state import decode_state, read_state
 
@@ -178,6 +182,8 @@ def read_any_state(storage: Files, key: str, *, remote: bool) -> RunState | None
             state = decode_state(storage.remote.read(f"{key}/{STATE}"))
         except KeyNotFound:
             return None
+        except ValueError as error:
+            raise BrokenRun(key, STATE, str(error)) from error
     return state
 
 

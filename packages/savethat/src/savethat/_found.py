@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from savethat._layout import ARGS, RESULTS, STATE, is_temporary
+from savethat._reading import decode_object, read_file
 from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
@@ -68,13 +67,12 @@ class Found:
     def args(self) -> dict[str, Any]:
         """What ``args.json`` holds."""
         try:
-            content: Any = json.loads(self.read(ARGS) or b"{}")
+            return decode_object(self.read(ARGS) or b"{}")
         except ValueError as error:
             self._warn(ARGS, error)
-            content = {}
-        return content if isinstance(content, dict) else {}
+            return {}
 
-    def _warn(self, name: str, error: ValueError) -> None:
+    def _warn(self, name: str, error: Exception) -> None:
         text = f"{self.key}/{name} cannot be read: {error}"
         warnings.warn(text, SavethatWarning, stacklevel=4)
 
@@ -90,9 +88,13 @@ class Found:
         if not self.has(name):
             return None
         if self.local:
-            with suppress(FileNotFoundError):  # removed meanwhile
-                return (self.storage / self.key / name).read_bytes()
-            return None
+            try:
+                return read_file(self.storage / self.key / name)
+            except FileNotFoundError:  # removed meanwhile
+                return None
+            except OSError as error:  # a folder of that name, not ours to read, ...
+                self._warn(name, error)
+                return None
         if name not in self._read:
             self._read[name] = self._read_remotely(name)
         return self._read[name]

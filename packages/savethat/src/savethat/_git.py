@@ -6,9 +6,12 @@ import os
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from savethat._secret import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 DIFF_BYTES = 10_000_000
 TIMEOUT_S = 30
@@ -25,9 +28,11 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
     top = Path(root.strip())
     status = _git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all") or ""
     entries = status.split("\0")
-    diff = _git(top, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD") or ""
+    plain = ("--no-ext-diff", "--no-textconv", "--binary", "--ignore-submodules=all")
+    diff = _git(top, "diff", *plain, "HEAD") or ""
     return {
         "root": str(top),
+        "inside": (_git(folder, "rev-parse", "--show-prefix") or "").strip("/\n"),
         "commit": (_git(top, "rev-parse", "--verify", "HEAD") or "").strip() or None,
         "branch": (_git(top, "symbolic-ref", "--short", "HEAD") or "").strip() or None,
         "remotes": _remotes(top),
@@ -35,11 +40,21 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
         "diff": diff[:DIFF_BYTES],
         "diff_cut": len(diff) > DIFF_BYTES,
         "untracked": [entry[3:] for entry in entries if entry.startswith("?? ")],
+        "submodules": {path: _head(top / path) or commit for path, commit in _submodules(top)},
     }
 
 
-def check_out(repository: Path, commit: str, diff: str, folder: Path) -> str | None:
+def check_out(
+    repository: Path, commit: str, diff: str, folder: Path, submodules: Mapping[str, str]
+) -> str | None:
     """Put a commit, with changes to it, into an empty folder; the repository stays as it is.
+
+    Args:
+        repository: A folder in the repository.
+        commit: The commit.
+        diff: The changes.
+        folder: Where to.
+        submodules: The commits of submodules that are not those that the commit names.
 
     Returns:
         What is in the way; None if nothing is.
@@ -56,11 +71,30 @@ def check_out(repository: Path, commit: str, diff: str, folder: Path) -> str | N
             return "git cannot read it"
         if _git(top, "checkout-index", "--all", f"--prefix={folder}{os.sep}", **index) is None:
             return "git cannot write its files"
+        inner = dict(_submodules(top, **index))
+    for path, theirs in {**inner, **submodules}.items():
+        problem = path in inner and check_out(top / path, theirs, "", folder / path, {})
+        if problem:
+            return f"of its submodule {path}, {problem}"
     # As a plain patch: the folder is no repository, and none above it is meant.
     apart = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
     if diff and _git(folder, "apply", "--whitespace=nowarn", "-", stdin=diff, **apart) is None:
         return "what was changed in it cannot be applied"
     return None
+
+
+def _submodules(top: Path, **variables: str) -> Iterator[tuple[str, str]]:
+    """The submodules that the index names, and their commits there."""
+    for entry in (_git(top, "ls-files", "--stage", "-z", **variables) or "").split("\0"):
+        facts, _, path = entry.partition("\t")
+        if facts.startswith("160000 "):
+            yield path, facts.split()[1]
+
+
+def _head(folder: Path) -> str | None:
+    """The commit of the repository that begins in a folder; None where none does."""
+    begins = _git(folder, "rev-parse", "--show-prefix") == "\n"
+    return (_git(folder, "rev-parse", "HEAD") or "").strip() or None if begins else None
 
 
 def _remotes(top: Path) -> dict[str, str]:

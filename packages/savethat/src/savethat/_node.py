@@ -112,7 +112,13 @@ class Node(abc.ABC, Generic[ARGS, T]):
             step: When in the course of the run, e.g. the epoch.
         """
         time = datetime.now(UTC).isoformat()
-        line = {"name": name, "value": float(value), "step": step, "time": time}
+        item = getattr(value, "item", None)  # of a tensor, which warns of float()
+        line = {
+            "name": name,
+            "value": float(item() if item else value),
+            "step": step,
+            "time": time,
+        }
         append_line(self.output_dir / METRICS, line)
 
     def register_pre_run_hook(self, hook: Callable[[Any], object]) -> HookHandle:

@@ -25,6 +25,7 @@ from savethat._config_file import read_config
 from savethat._lost import ask_for, lost_secrets
 from savethat._node_options import Option, options_of
 from savethat._plain import to_data
+from savethat._printable import printable
 from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
@@ -190,7 +191,7 @@ def parse_argv(
             )
         return make_args(cls, data)
     except (ArgumentsError, OSError) as error:
-        make_parser(cls, prog).error(str(error))
+        make_parser(cls, prog).error(printable(str(error)))
 
 
 def _value(option: Option, words: Any) -> Any:

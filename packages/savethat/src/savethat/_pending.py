@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from savethat._process import is_alive, machine, started
+from savethat._reading import decode_json
 from savethat._state import read_state
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def pending(storage: Files) -> list[str]:
 def _is_uploaded(storage: Files, key: str, state: RunState) -> bool:
     """Whether a process that is alive, as far as can be known from here, uploads the run."""
     try:
-        where, pid, start = json.loads(_file(storage, key).read_text("utf-8"))
+        where, pid, start = decode_json(_file(storage, key).read_bytes())
     except (OSError, ValueError, TypeError):  # done meanwhile; empty
         return False
     return is_alive(where, pid, start, state.heartbeat)

@@ -14,20 +14,22 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from savethat._context import RunContext
 from savethat._find import read_any_state
-from savethat._layout import ARGS, REPRODUCIBLE
+from savethat._kept import check_args, check_files, kept_facts, written_files
+from savethat._layout import ARGS, RESULTS
 from savethat._reproducible import installed_packages
-from savethat.errors import ArtifactsDiffer, Refused, RunNotFound
+from savethat.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from savethat._storage import Storage
 
-SHOWN_PACKAGES = 8
+SHOWN = 8
+"""At most so many packages or files are named."""
 
 
 def reproduce(
@@ -46,6 +48,7 @@ def reproduce(
         Refused: The run goes on, or has not kept what is needed; the new run failed; or its
             results differ.
         ArtifactsDiffer: Its files are not as it wrote them.
+        BrokenRun: What it has kept cannot be read.
         CodeNotFound: Its code cannot be brought back.
         RunNotFound: There is no such run.
     """
@@ -55,9 +58,10 @@ def reproduce(
     state = read_any_state(storage, key, remote=False)
     if state is not None and state.goes_on:
         raise Refused(f"{key} is {state.now}; reproduce it when it is over")
-    facts = _facts(storage, key)
-    then = _written(storage, key)
-    yield f"files        {_check(storage / key, key, then)}"
+    facts = kept_facts(storage, key)
+    check_args(storage, key)
+    then = written_files(storage, key)
+    yield f"files        {check_files(storage / key, key, then)}"
     with TemporaryDirectory(prefix="savethat-") as scratch:
         folder, told = code, f"from {code}"
         if folder is None:
@@ -68,60 +72,18 @@ def reproduce(
             folder, told = bring_back_code(run, facts, Path(scratch) / "code")
         yield f"code         {told}"
         yield f"environment  {_environment(facts)}"
-        task = {"key": key, "words": list(words), "code": folder.absolute(), **facts["node"]}
+        task = {**facts["node"], "key": key, "words": list(words), "code": folder.absolute()}
         outcome = _run_again(storage, task, Path(scratch))
     yield f"run          {outcome['key']}"
-    inputs = facts.get("inputs", {}), _facts(storage, outcome["key"]).get("inputs", {})
+    inputs = facts.get("inputs", {}), kept_facts(storage, outcome["key"]).get("inputs", {})
     if changed := [name for name, digest in inputs[0].items() if inputs[1].get(name) != digest]:
-        yield f"read         not the same as then: {', '.join(changed)}"
+        yield f"read         not the same as then: {_some(changed)}"
     yield from _compare(storage, key, outcome, then)
-
-
-def _facts(storage: Storage, key: str) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = json.loads((storage / key / REPRODUCIBLE).read_bytes())
-    except FileNotFoundError:
-        raise Refused(f"{key} has no {REPRODUCIBLE}: it ended before that was written") from None
-    if "node" not in facts:
-        raise Refused(f"{key} does not say which node it is of: an old version made it")
-    if facts["node"]["__module__"] == "__main__":
-        raise Refused(f"the node of {key} was part of a script, and cannot be imported by itself")
-    return facts
 
 
 def _context(storage: Storage, key: str, facts: Mapping[str, Any], here: Path) -> RunContext:
     node = f"{facts['node']['__module__']}.{facts['node']['__qualname__']}"
     return RunContext(key=key, folder=storage / key, project_dir=here, node=node)
-
-
-def _written(storage: Storage, key: str) -> dict[str, str]:
-    """The digests of the files that a run has written into its folder, and listed."""
-    try:
-        artifacts = storage.load_artifacts(key)
-    except RunNotFound:
-        return {}
-    return {
-        artifact["path"]: artifact["digest"]
-        for artifact in artifacts
-        # A cache entry's digest is that of the value in it.
-        if artifact["use"] == "written" and artifact["kind"] != "cache entry"
-        if not PurePath(artifact["path"]).is_absolute()
-    }
-
-
-def _check(folder: Path, key: str, written: Mapping[str, str]) -> str:
-    from expcore import digest_file
-
-    there = [path for path in written if (folder / path).exists()]
-    found = {
-        path: digest_file(folder / path, algorithm=cast("Any", written[path].partition(":")[0]))
-        for path in there
-    }
-    different = {path: digest for path, digest in found.items() if digest != written[path]}
-    if different:
-        raise ArtifactsDiffer(key, different, written)
-    gone = len(written) - len(there)
-    return f"{len(there)} as they were written" + f", {gone} removed since" * bool(gone)
 
 
 def _environment(facts: Mapping[str, Any]) -> str:
@@ -132,10 +94,12 @@ def _environment(facts: Mapping[str, Any]) -> str:
         for name, version in then.items()
         if now.get(name) != version
     ]
-    if not changed:
-        return "as it was"
-    more = f", and {len(changed) - SHOWN_PACKAGES} more" * (len(changed) > SHOWN_PACKAGES)
-    return ", ".join(changed[:SHOWN_PACKAGES]) + more
+    return _some(changed) or "as it was"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _run_again(storage: Storage, task: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
@@ -152,6 +116,8 @@ def _run_again(storage: Storage, task: Mapping[str, Any], scratch: Path) -> dict
     if status:
         new = outcome.get("key")
         told = f"{new} failed; see {storage / new}" if new else "it could not be run again"
+        if new and (storage / new / RESULTS).exists():
+            told = f"its results cannot be compared with those of {new}"
         raise Refused(f"{task['key']} is not reproduced: {told}")
     return outcome
 
@@ -174,12 +140,12 @@ def _patiently(process: subprocess.Popen[bytes]) -> Generator[subprocess.Popen[b
 def _compare(
     storage: Storage, key: str, outcome: Mapping[str, Any], then: Mapping[str, str]
 ) -> Iterator[str]:
-    now = _written(storage, outcome["key"])
+    now = written_files(storage, outcome["key"])
     # A zip of code says in what circumstances it was made.
     paths = sorted(path for path in {**then, **now} if not path.endswith("code.zip"))
     other = [path for path in paths if then.get(path) != now.get(path)]
     if paths:
-        told = f"; not so: {', '.join(other)}" if other else ""
+        told = f"; not so: {_some(other)}" if other else ""
         yield f"written      {len(paths) - len(other)} files identical{told}"
     if outcome["then"] is None:
         yield f"results      none of {key} to compare with"

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from savethat._layout import RESULTS
-from savethat.errors import ResultsNotSaved, UnsafeFolder
+from savethat.errors import BrokenRun, ResultsNeedCode, ResultsNotSaved, UnsafeFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,16 +32,19 @@ def write_results(folder: Path, key: str, result: object) -> None:
             raise ResultsNotSaved(key, kind, f"{type(error).__name__}: {error}") from error
 
 
-def read_results(folder: Path, *, trust: bool = False) -> Any:
+def read_results(folder: Path, key: str, *, trust: bool = False) -> Any:
     """Unpickle the results in a run's folder.
 
     Args:
-        folder: The run's folder.
+        folder: A folder with the run's file.
+        key: The run.
         trust: Whether to read the pickle also where other users could have put it. Unpickling
             runs what the file says.
 
     Raises:
+        ResultsNeedCode: They are of classes that cannot be imported.
         UnsafeFolder: Others can write to the folder or the file, and ``trust`` was not given.
+        BrokenRun: The file is no pickle, or what it calls fails.
         FileNotFoundError: The run has no results.
     """
     file = folder / RESULTS
@@ -49,8 +52,15 @@ def read_results(folder: Path, *, trust: bool = False) -> Any:
         for path in (folder, file):
             if _others_can_write(path):
                 raise UnsafeFolder(path)
-    with file.open("rb") as data:
-        return pickle.load(data)
+    try:
+        with file.open("rb") as data:
+            return pickle.load(data)
+    except (ImportError, AttributeError) as error:
+        raise ResultsNeedCode(key, str(error)) from error
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # of the file, or of what it calls
+        raise BrokenRun(key, RESULTS, f"{type(error).__name__}: {error}") from error
 
 
 def _others_can_write(path: Path) -> bool:

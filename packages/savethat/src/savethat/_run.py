@@ -33,6 +33,7 @@ from savethat._plugins import call_plugins
 from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
 from savethat._run_sync import RunSync
+from savethat._script import describe_class, stop_loading
 from savethat._secret import redact, secrets_in
 from savethat._signals import Terminated, termination
 from savethat._state import RunState
@@ -47,6 +48,7 @@ INTERRUPTIONS = (KeyboardInterrupt, Terminated)  # sys.exit() in a node is the n
 
 def execute(node: Node[Any, T]) -> T:
     """Run a node, and keep everything."""
+    stop_loading()
     name = f"{type(node).__module__}.{type(node).__qualname__}"
     state = RunState(node=name, pending_sync=node.storage.config.remote is not None)
     node.key = claim(node.storage, node.key, state)
@@ -109,7 +111,7 @@ def _compute(node: Node[Any, T], run: RunContext, secrets: list[str]) -> T:
     logger.info("run {} in {}", run.key, run.folder)
     write_args(node.args, run.folder / ARGS)
     facts = reproducible_facts(run.project_dir)
-    facts["node"] = {"__module__": type(node).__module__, "__qualname__": type(node).__qualname__}
+    facts["node"] = describe_class(type(node), run.project_dir)
     if node.reproduces is not None:
         facts["reproduces"] = node.reproduces
     write_reproducible(run.folder, redact(facts, secrets))

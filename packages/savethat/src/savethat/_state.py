@@ -28,10 +28,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Self
 
 from savethat._layout import GOING_ON, STATE
 from savethat._process import beats, host, is_alive, machine, started
+from savethat._reading import check_fields, decode_object, read_file
+from savethat.errors import BrokenRun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +42,15 @@ if TYPE_CHECKING:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "pid": int,
+    "pending_sync": bool,
+    "ended": (str, NoneType),
+    "error": (str, NoneType),
+}
+"""The types of what is no text in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +134,24 @@ def decode_state(data: bytes) -> RunState:
     Raises:
         ValueError: The bytes are no state.
     """
-    known = {f.name for f in fields(RunState)}
-    content: Any = json.loads(data)
-    if not isinstance(content, dict):
-        raise ValueError("a state is an object")  # noqa: TRY004 # of JSON, not of Python
-    return RunState(**{name: value for name, value in content.items() if name in known})
+    content = decode_object(data)
+    known = {f.name: content[f.name] for f in fields(RunState) if f.name in content}
+    check_fields(known, **{name: _KINDS.get(name, str) for name in known})
+    state = RunState(**known)
+    if datetime.fromisoformat(state.heartbeat).tzinfo is None:
+        raise ValueError(f"its 'heartbeat' is {state.heartbeat!r}, which is in no time zone")
+    return state
 
 
 def read_state(folder: Path) -> RunState | None:
-    """The state of the run in a folder; None for a run of a version that wrote none."""
+    """The state of the run in a folder; None for a run of a version that wrote none.
+
+    Raises:
+        BrokenRun: The file holds no state.
+    """
     try:
-        return decode_state((folder / STATE).read_bytes())
-    except FileNotFoundError:
+        return decode_state(read_file(folder / STATE))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (ValueError, IsADirectoryError) as error:
+        raise BrokenRun(folder.name, STATE, str(error)) from error

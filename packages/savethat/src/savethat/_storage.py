@@ -100,12 +100,15 @@ class Storage(Files):
 
         Raises:
             RunNotFound: There is no such run, or it has no results.
+            ResultsNeedCode: They are of classes that cannot be imported here.
+            BrokenRun: They cannot be unpickled.
             UnsafeFolder: Others can write to the folder, and ``trust`` was not given.
         """
         from savethat._results import read_results
 
-        with self._at_hand(self.key_of(key), RESULTS) as folder:
-            return read_results(folder, trust=trust)
+        name = self.key_of(key)
+        with self._at_hand(name, RESULTS) as folder:
+            return read_results(folder, name, trust=trust)
 
     def load_metrics(self, key: PathLike) -> list[dict[str, Any]]:
         """The numbers that a run has logged, in order, each with name, value, step and time.

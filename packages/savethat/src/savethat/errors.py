@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0414 - the warnings are part of this module
 """What can go wrong, as types.
 
 ::
@@ -10,12 +11,14 @@
     ├── NodeDefinitionError (TypeError)       a node class without an arguments class
     ├── NodeNotFound (LookupError)            no node, or several, of that name
     ├── RunNotFound (LookupError)             no run of that key, here or remotely
+    ├── BrokenRun (ValueError)                a file of a run does not hold what it should
     ├── CodeNotFound (LookupError)            the code of a run cannot be brought back
     ├── ArtifactsDiffer (ValueError)          files of a run are not as it wrote them
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
     ├── RunStillRunning (RuntimeError)        what is going on is not removed
     ├── NotSynced (OSError)                   runs that the remote does not have
     ├── NotWritable (OSError)                 no run can be kept in the local folder
+    ├── ResultsNeedCode (ImportError)         the classes of what ``_run`` returned are missing
     ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
     └── UnsafeFolder (PermissionError)        others can write where a pickle would be read
 
@@ -30,6 +33,11 @@ Every error is also the builtin it is, keeps its facts as fields, and pickles.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from savethat._warnings import BrokenModuleWarning as BrokenModuleWarning
+from savethat._warnings import NotSyncedWarning as NotSyncedWarning
+from savethat._warnings import SavethatPluginWarning as SavethatPluginWarning
+from savethat._warnings import SavethatWarning as SavethatWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,6 +130,20 @@ class RunNotFound(SavethatError, LookupError):
         return f"nothing is kept under {self.key!r} in {' or '.join(self.places)}; see `ls`"
 
 
+class BrokenRun(SavethatError, ValueError):
+    """A file of a run does not hold what it should: it was damaged, or others made it."""
+
+    def __init__(self, key: str, name: str, problem: str) -> None:
+        super().__init__(key, name, problem)
+        self.key, self.name, self.problem = key, name, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key}/{self.name} cannot be read: {self.problem}. If there is a good copy of "
+            "the run, `download` that; else `rm` can remove it"
+        )
+
+
 class CodeNotFound(SavethatError, LookupError):
     """The code of a run cannot be brought back."""
 
@@ -205,6 +227,21 @@ class NotWritable(SavethatError, OSError):
         return f"no run can be kept in {self.folder}: {self.problem}; see local_path"
 
 
+class ResultsNeedCode(SavethatError, ImportError):
+    """What ``_run`` returned is of classes that cannot be imported here."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key, problem)
+        self.key, self.problem = key, problem
+
+    def __str__(self) -> str:
+        return (
+            f"the results of {self.key} need its code: {self.problem}. Import what defines their "
+            "classes under the same name, or have its code back: `reproduce` runs it, and with "
+            "codesave, UniqueCodebase('code.zip').loads() reads results.pickle"
+        )
+
+
 class ResultsNotSaved(SavethatError, TypeError):
     """What ``_run`` returned cannot be pickled, so the run counts as failed."""
 
@@ -232,19 +269,3 @@ class UnsafeFolder(SavethatError, PermissionError):
             f"{self.folder} can be written to by other users, and reading results.pickle would "
             f"run their code; `chmod go-w {self.folder}`, or pass trust=True"
         )
-
-
-class SavethatWarning(UserWarning):
-    """Base of all warnings of this package."""
-
-
-class SavethatPluginWarning(SavethatWarning):
-    """A plugin failed; the run went on without it."""
-
-
-class BrokenModuleWarning(SavethatWarning):
-    """A module of the project cannot be imported, so its nodes are missing."""
-
-
-class NotSyncedWarning(SavethatWarning):
-    """The run is kept locally, but not (yet) remotely."""
