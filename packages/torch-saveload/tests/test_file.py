@@ -107,6 +107,7 @@ DTYPES = [
     torch.complex128,
     torch.float8_e4m3fn,
     torch.float8_e5m2,
+    torch.float4_e2m1fn_x2,
 ]
 
 
@@ -257,6 +258,7 @@ class Tagged(torch.Tensor): ...
         (torch.ones(2).as_subclass(Tagged), "tensor t is a Tagged"),
         (torch.ones(2, device="meta"), "on the meta device"),
         (torch.eye(2).to_sparse(), r"layout torch\.sparse_coo"),
+        (torch.zeros(2, dtype=torch.uint8).view(torch.uint4), "uint4; files hold no such dtype"),
     ],
 )
 def test_a_tensor_that_cannot_be_saved_is_named(tensor, message, scratch):
@@ -267,7 +269,7 @@ def test_a_tensor_that_cannot_be_saved_is_named(tensor, message, scratch):
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_nested_tensor_is_named(scratch):
-    with pytest.raises(UnsaveableError, match="tensor t is float32 nested"):
+    with pytest.raises(UnsaveableError, match="tensor t is nested; make it"):
         holder(t=torch.nested.nested_tensor([torch.ones(1), torch.ones(2)])).save("t.pth")
     assert list(scratch.iterdir()) == []
 

@@ -370,6 +370,46 @@ def test_migrations_lead_there_in_a_chain():
     assert torch.equal(again.y.bias, saved.x.bias * 2)
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_migration_may_change_tied_tensors_in_place(compress):
+    def tied(version):
+        @save_load(version=version)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.x, self.y = nn.Linear(100, 100), nn.Linear(100, 100)
+                self.x.weight = self.y.weight
+
+        return Net
+
+    saved, Net = tied("1.0")(), tied("2.0")
+    saved.save("net.pth", compress=compress)
+
+    @Net.migration(from_="1.0", to="2.0")
+    def twice(config, state):
+        state["x.weight"].mul_(2)
+        state["y.bias"].zero_()
+
+    loaded = Net.load("net.pth")
+    assert loaded.x.weight is loaded.y.weight
+    assert torch.equal(loaded.x.weight, saved.x.weight * 2)
+    assert not loaded.y.bias.any()
+    assert torch.equal(type(saved).load("net.pth").x.weight, saved.x.weight)
+
+
+def test_a_migration_that_makes_no_tensor_is_told():
+    Old = net(version="1.0")
+    Old().save("net.pth")
+    New = net(version="2.0")
+
+    @New.migration(from_="1.0", to="2.0")
+    def wrong(config, state):
+        state["a.weight"] = 3
+
+    with pytest.raises(TypeError, match=r"made a\.weight a int, not a tensor"):
+        New.load("net.pth")
+
+
 @pytest.mark.parametrize(
     ("steps", "found", "ours", "taken"),
     [

@@ -58,6 +58,7 @@ ITEM_SIZES = {
     "complex64": 8,
     "float16": 2,
     "float32": 4,
+    "float4_e2m1fn_x2": 1,
     "float64": 8,
     "float8_e4m3fn": 1,
     "float8_e4m3fnuz": 1,

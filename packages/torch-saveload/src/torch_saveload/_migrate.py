@@ -32,25 +32,38 @@ def migrated(cls: type[Module], settings: Settings, stored: Stored) -> Stored:
     if not steps:
         return stored
     arguments = decode_config(cls, stored.config or {})
-    tensors = {n: tensor.get() for n, tensor in stored.tensors.items()}
-    before = {n: (tensor, stored.tensors[n]) for n, tensor in tensors.items()}
+    # Tensors with the same bytes are one here, so that what changes in place changes in both.
+    one: dict[object, Tensor] = {}
+    tensors = {
+        n: one.setdefault((t.same or n, t.dtype, t.shape), t.get())
+        for n, t in stored.tensors.items()
+    }
+    before = dict(tensors)
     for step in steps:
         step.function(arguments, tensors)
     return dataclasses.replace(
         stored,
-        tensors={n: _changed(tensor, before.get(n)) for n, tensor in tensors.items()},
+        tensors={
+            n: _described(n, tensor, stored.tensors.get(n), replaced=tensor is not before.get(n))
+            for n, tensor in tensors.items()
+        },
         arguments=arguments,
         ties=tuple(tie for tie in stored.ties if all(name in tensors for name in tie)),
     )
 
 
-def _changed(tensor: Tensor, before: tuple[Tensor, StoredTensor] | None) -> StoredTensor:
-    if before is not None and before[0] is tensor:
-        return before[1]
+def _described(
+    name: str, tensor: Tensor, former: StoredTensor | None, *, replaced: bool
+) -> StoredTensor:
+    """Return a tensor of a migration as if it had been in the file."""
+    import torch
+
+    if not isinstance(tensor, torch.Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a migration made {name} a {type(tensor).__name__}, not a tensor")
     return StoredTensor(
         dtype=dtype_name(tensor.dtype),
         shape=tuple(tensor.shape),
-        same=id(tensor),
-        grad=before[1].grad if before else None,
+        same=id(tensor) if replaced or former is None else former.same,
+        grad=former.grad if former else None,
         get=lambda: tensor,
     )

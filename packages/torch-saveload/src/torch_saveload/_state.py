@@ -123,10 +123,11 @@ def check_saveable(state: State, class_name: str) -> None:
             )
         elif tensor.is_meta:
             found, remedy = "on the meta device, without values", "load or initialise it"
+        elif tensor.dtype not in dtypes:
+            found, remedy = dtype_name(tensor.dtype), "files hold no such dtype: convert it"
         else:
-            dtype = dtype_name(tensor.dtype)
-            kind = "nested" if tensor.is_nested else f"in layout {tensor.layout}"
-            found, remedy = f"{dtype} {kind}", "make it an ordinary tensor"
+            found = "nested" if tensor.is_nested else f"in layout {tensor.layout}"
+            remedy = "make it an ordinary tensor"
         raise UnsaveableError(class_name, f"tensor {name}", found, remedy)
 
 
