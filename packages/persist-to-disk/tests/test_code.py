@@ -92,3 +92,18 @@ def test_tracked_helpers_count(load, project, monkeypatch, changed, runs):
     sys.modules.pop("helpers")
 
     assert module.f.cache_info().entries == 1 + runs
+
+
+def test_functions_that_differ_by_case_only_share_no_result(load, monkeypatch):
+    """As on macOS and Windows, where their folders are one."""
+    monkeypatch.setattr("persist_to_disk._place.qualified_name", str.lower)
+    module = load("""
+        @ptd.persistf(version="1")
+        def f(x):
+            return "f"
+        @ptd.persistf(version="1")
+        def F(x):
+            return "F"
+    """)
+
+    assert (module.f(1), module.F(1)) == ("f", "F")

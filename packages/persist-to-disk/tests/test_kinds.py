@@ -37,6 +37,25 @@ def test_self_counts_by_its_value_or_is_skipped(load):
     assert (module.A.static(3), module.A.of_class(3)) == (3, ("A", 3))
 
 
+def test_a_bound_method_counts_its_object_as_it_is_at_the_call(load):
+    module = load("""
+        class A:
+            def __init__(self, x):
+                self.x = x
+                self.times = ptd.persistf()(self.times)
+            def times(self, y):
+                return self.x * y
+    """)
+    a, table = module.A(2), {1: "one"}
+    get = ptd.persistf()(table.get)
+
+    before = a.times(5), get(1)
+    a.x, table[1] = 3, "other"
+
+    assert before == (10, "one")
+    assert (a.times(5), get(1)) == (15, "other")
+
+
 def test_recursion_and_a_call_inside_itself_pass_through(load):
     module = load("""
         @ptd.persistf()

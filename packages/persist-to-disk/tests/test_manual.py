@@ -35,6 +35,12 @@ def test_a_key_never_leads_out_of_the_folder(load, cache, key):
     assert len([path for path in cache.rglob("*") if path.is_file()]) == 1
 
 
+def test_keys_that_differ_by_case_only_are_two(load):
+    module = load(SOURCE)
+
+    assert (module.both("Best", 1), module.both("best", 2)) == (1, 2)
+
+
 def test_each_function_has_a_folder(load, cache):
     module = load(SOURCE)
 

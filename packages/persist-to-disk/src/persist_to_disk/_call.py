@@ -7,12 +7,12 @@ speed of a call and with the error messages of one.
 
 from __future__ import annotations
 
-import inspect
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 from expcore import UndigestableError, digest
 from persist_to_disk._names import folder_name, joined_name
+from persist_to_disk._wrapped import BY_POSITION, claimed_parameters, signature_of
 from persist_to_disk.errors import ConfigError, UnkeyableArgumentError
 
 if TYPE_CHECKING:
@@ -45,12 +45,14 @@ class Binder:
         expand: Sequence[str] | str = (),
         groupby: Sequence[str | tuple[str, ...]] = (),
     ) -> None:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
         parameters = signature.parameters.values()
         self.function_name = name
         self.names = tuple(signature.parameters)
         self.bind = _same_parameters(signature, name)
-        self.open_name = next((p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD), "")
+        self.rest_name = _name_of(signature, Parameter.VAR_POSITIONAL)
+        self.open_name = _name_of(signature, Parameter.VAR_KEYWORD)
+        self.claimed = claimed_parameters(function)
         self.skip = frozenset(skip)
         self.defaults = [
             p.default for p in parameters if p.default is not p.empty and p.name not in self.skip
@@ -65,6 +67,8 @@ class Binder:
             bound: What :attr:`bind` returned.
         """
         named: dict[str, Any] = dict(zip(self.names, bound, strict=True))
+        if self.claimed and self.rest_name:
+            self._name_rest(named)
         if self.open_name:
             extra: Mapping[str, object] = named.pop(self.open_name)
             # No call can give a name twice, except one that is positional-only and in **kwargs.
@@ -72,6 +76,16 @@ class Binder:
         for name in self.skip:
             named.pop(name, None)
         return named
+
+    def _name_rest(self, named: dict[str, Any]) -> None:
+        """Name what is passed by position as far as it is known how that is called."""
+        rest: tuple[object, ...] = named[self.rest_name]
+        names = [p.name for p in self.claimed if p.kind in BY_POSITION][: len(rest)]
+        if not {*names} & {*named, *named.get(self.open_name, ())}:
+            named |= zip(names, rest, strict=False)
+            named[self.rest_name] = rest[len(names) :]
+            # Whoever takes the arguments may tell those passed by position from the others.
+            named["*"] = len([name for name in names if name not in self.skip])
 
     def key(self, code: str, named: Mapping[str, object]) -> bytes:
         """Return the 16 bytes that stand for a call.
@@ -104,7 +118,10 @@ class Binder:
 
     def _look_up(self, named: Mapping[str, Any], name: str) -> Any:
         value: Any = named
-        path = [name] if name in named else name.split(EXPANDED)
+        if self.claimed:
+            defaults = {p.name: p.default for p in self.claimed if p.default is not p.empty}
+            value = {**defaults, **named}
+        path = [name] if name in value else name.split(EXPANDED)
         for part in path:
             try:
                 value = value[part]
@@ -135,6 +152,11 @@ class Binder:
             raise ConfigError(
                 f"groupby of {self.function_name}", name, "a parameter that is not skipped"
             )
+
+
+def _name_of(signature: Signature, kind: object) -> str:
+    """Return the name of the one parameter of a kind, or an empty text."""
+    return next((p.name for p in signature.parameters.values() if p.kind is kind), "")
 
 
 def _same_parameters(signature: Signature, name: str) -> Callable[..., tuple[object, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from expcore import UndigestableError, digest
@@ -34,10 +34,7 @@ class Code:
         self, function: Callable[..., Any], options: Options, project_path: Callable[[], Path]
     ) -> None:
         self._function, self._options, self._project_path = function, options, project_path
-        # What a closure holds may change from call to call.
-        self.is_fixed = (
-            options.version is not None or getattr(function, "__closure__", None) is None
-        )
+        self.is_fixed = options.version is not None or _is_fixed(function)
         self._known: str | None = None
         self._closure: Closure | None = None
         if not self.is_fixed and options.track is None and isinstance(function, FunctionType):
@@ -63,7 +60,8 @@ class Code:
     def _find(self) -> str:
         options = self._options
         if options.version is not None:
-            return f"version {options.version}"
+            # With its name: where names differ by case only, f and F share a folder.
+            return f"version {options.version} of {self._function.__qualname__}"
         function = self._function
         try:
             if self._closure is not None and isinstance(function, FunctionType):
@@ -74,6 +72,14 @@ class Code:
             return tracked_digest(function, self._project_path())
         except UndigestableError as error:
             raise UnkeyableFunctionError(self._function.__qualname__, str(error)) from error
+
+
+def _is_fixed(function: Callable[..., Any]) -> bool:
+    """Say whether there is nothing in a function that may change from call to call."""
+    if isinstance(function, FunctionType):
+        return function.__closure__ is None
+    # Methods have an object, and so have some functions written in C.
+    return isinstance(getattr(function, "__self__", None), ModuleType)
 
 
 def _without_defaults(function: Callable[..., Any]) -> Callable[..., Any]:

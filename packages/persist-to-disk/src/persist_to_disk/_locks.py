@@ -7,9 +7,10 @@ file systems) each lock is a file of its own in the folder ``.locks``, held by `
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
@@ -105,10 +106,13 @@ def is_free(path: Path, *, remove: bool) -> bool:
     if not lock.try_acquire():
         return False
     try:
-        if remove:
+        if remove and os.name != "nt":
             path.unlink(missing_ok=True)
     finally:
         lock.release()
+    if remove and os.name == "nt":  # no file is removed there while it is open
+        with suppress(PermissionError):  # somebody took the lock meanwhile
+            path.unlink(missing_ok=True)
     return True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expcore import write_file
 from persist_to_disk._config import config
 from persist_to_disk._guard import PRIVATE_FILE, check_folders, check_owner, make_folder
-from persist_to_disk._names import file_name, qualified_name
+from persist_to_disk._names import file_of, qualified_name
 from persist_to_disk._place import code_file, module_folder
 from persist_to_disk.errors import ConfigError
 
@@ -78,7 +78,7 @@ def manual_cache(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     folder = _folder(_caller(stacklevel), local=local)
     if alt_root is not None:
         folder = Path(alt_root(folder) if callable(alt_root) else alt_root)
-    path = folder / file_name(key)
+    path = file_of(folder, key)
     if checkonly:
         return path.exists()
     if not trust:

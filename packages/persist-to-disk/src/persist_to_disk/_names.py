@@ -8,9 +8,10 @@ values have distinct names, the string ``"20"`` and the number 20 too.
 
 from __future__ import annotations
 
+import os
 import re
 from numbers import Number
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from expcore import digest
@@ -22,7 +23,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_+=@-]([A-Za-z0-9_+=@ .,-]{0,98}[A-Za-z0-9_+=@-])
 # What Python writes for a number, True, False or None; a string of that form is not plain.
 LITERAL = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf|nan|True|False|None")
 # Windows keeps these for devices, with any extension.
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]) *(\..*)?", re.IGNORECASE)
 # Files and folders of this package in the same place.
 TAKEN = re.compile(r".*\.(pkl|d|lock|tmp)", re.IGNORECASE)
 LEGIBLE_CHARACTERS = 40
@@ -64,6 +65,18 @@ def file_name(text: str) -> str:
     """
     safe = PLAIN.fullmatch(text) and not RESERVED.fullmatch(text)
     return text if safe else f"{_legible(text)}~{_short(text)}"
+
+
+def file_of(folder: Path, text: str) -> Path:
+    """Return the file for a key that is a string, of its own even where case makes no difference.
+
+    >>> file_of(Path("folder"), "scores").as_posix()
+    'folder/scores'
+    """
+    path = folder / file_name(text)
+    if path.exists() and path.name not in os.listdir(folder):  # noqa: PTH208 -- names only
+        return folder / f"{_legible(text)}~{_short(text)}"  # that one is of another key
+    return path
 
 
 def qualified_name(qualname: str) -> str:

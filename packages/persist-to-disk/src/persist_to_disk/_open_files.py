@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import sys
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -102,9 +103,9 @@ def keep(path: str, descriptor: int, status: os.stat_result) -> None:
     """Keep a file open, or close it if there are enough."""
     file = _File(descriptor, status.st_dev, status.st_ino)
     if (
-        status.st_size > LARGEST_BYTES
+        len(_open) >= _most_open()
+        or status.st_size > LARGEST_BYTES
         or not _is_on_disk(status)
-        or len(_open) >= _most_open()
         or _open.setdefault(path, file) is not file  # another thread was faster
     ):
         os.close(descriptor)
@@ -124,7 +125,8 @@ def _is_on_disk(status: os.stat_result) -> bool:
 @functools.cache
 def _most_open() -> int:
     """Return how many files may be open: few of those that the process may open at all."""
-    if os.name == "nt":  # there, a file that is open cannot be replaced
+    # Windows replaces no file that is open; macOS does not tell which ones are on NFS.
+    if sys.platform != "linux":
         return 0
     import resource
 
