@@ -9,6 +9,7 @@ import pytest
 
 import persist_to_disk as ptd
 from persist_to_disk._locks import LockFolder, is_free, whole_file_lock
+from persist_to_disk._store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of bytes are Linux's")
 
@@ -89,3 +90,17 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
         os.close(descriptor)
     other.acquire()
     other.release()
+
+
+def test_writers_of_a_bucket_exclude_each_other_whatever_their_granularity(tmp_path):
+    alone = Store(tmp_path, hashsize=1).lock_of(0)
+    sharing = Store(tmp_path, hashsize=1, shared_lock=tmp_path.parent).lock_of(0)
+
+    sharing.acquire()
+    assert not alone.try_acquire()
+    sharing.release()
+    assert alone.try_acquire()
+    assert not sharing.try_acquire()
+    alone.release()
+    assert sharing.try_acquire()
+    sharing.release()

@@ -48,6 +48,41 @@ class Lock(Protocol):
         ...
 
 
+class BothLocks:
+    """Two locks as one; whoever takes both takes them in this order."""
+
+    def __init__(self, first: Lock, second: Lock) -> None:
+        self._first, self._second = first, second
+
+    def acquire(self) -> None:
+        """Wait for both."""
+        self._first.acquire()
+        try:
+            self._second.acquire()
+        except BaseException:
+            self._first.release()
+            raise
+
+    def try_acquire(self) -> bool:
+        """Take both if nobody has either."""
+        if not self._first.try_acquire():
+            return False
+        taken = False
+        try:
+            taken = self._second.try_acquire()
+        finally:
+            if not taken:
+                self._first.release()
+        return taken
+
+    def release(self) -> None:
+        """Give both back."""
+        try:
+            self._second.release()
+        finally:
+            self._first.release()
+
+
 class LockFolder:
     """The locks that belong to a folder.
 

@@ -10,7 +10,7 @@ from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._compact import compact, is_worth_it
 from persist_to_disk._counts import FILE as COUNTS_FILE
 from persist_to_disk._frames import FLAG_SIDECAR
-from persist_to_disk._locks import WHOLE_FUNCTION, Lock, LockFolder, key_offset
+from persist_to_disk._locks import WHOLE_FUNCTION, BothLocks, Lock, LockFolder, key_offset
 from persist_to_disk._old import CODE_FILE
 from persist_to_disk._values import encode, sidecar_path, write_sidecar
 
@@ -93,9 +93,11 @@ class Store:
 
     def lock_of(self, number: int) -> Lock:
         """Return the lock of those who write the bucket of a number."""
-        if self._shared_lock is not None:
-            return self._shared_lock.lock(WHOLE_FUNCTION)
-        return self._locks.lock(number)
+        lock = self._locks.lock(number)
+        if self._shared_lock is None:
+            return lock
+        # The bucket's own too: other processes, and `ptd`, may go by another granularity.
+        return BothLocks(self._shared_lock.lock(WHOLE_FUNCTION), lock)
 
     def clear(self) -> None:
         """Delete all entries, whatever the hashsize they were written with."""
