@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import ClassVar
@@ -211,31 +210,6 @@ def test_a_subclass_may_replace_the_functions(net) -> None:
     assert net["w"].value.max() == 2
     assert names() == ["0002.pickle"]
     assert Pickled.calls == ["logs/ckpt/0001.pickle", "logs/ckpt/0002.pickle"]
-
-
-def test_a_path_object_is_a_folder(net, tmp_path) -> None:
-    checkpoint = ckpt.Checkpoint(tmp_path / "deep" / "run", keep_ckpts=1)
-    checkpoint.save(net, 1)
-
-    assert checkpoint.restore(net) == (1, str(tmp_path / "deep/run/ckpt/0000000001.npz"))
-
-
-@pytest.mark.parametrize("logdir", ["./logs/", "a//logs", "logs"])
-def test_the_path_begins_with_the_folder_as_it_was_given(net, capsys, logdir) -> None:
-    checkpoint = ckpt.Checkpoint(logdir, 1)
-    checkpoint.save(net, 1)
-
-    _, path = checkpoint.restore(net)
-
-    assert path == os.path.join(logdir, "ckpt", "0000000001.npz")  # noqa: PTH118 -- as objax does
-    assert f"Resuming from {path}\n" in capsys.readouterr().out
-
-
-def test_a_file_in_the_way_of_the_folder_is_said(tmp_path) -> None:
-    Path("logs").write_text("a file")
-
-    with pytest.raises(NotADirectoryError, match="logs"):
-        ckpt.Checkpoint("logs", 1)
 
 
 def test_leftovers_of_killed_writers_are_swept(checkpoint, net) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,9 +123,27 @@ def test_extra_that_would_not_come_back_as_it_is_is_refused(net, extra) -> None:
     assert list(FOLDER.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", ["low", None, [1.0], {}])
+@pytest.mark.parametrize("value", ["low", None, [1.0], {}, 10**400])
 def test_a_metric_that_is_no_number_is_refused(net, value) -> None:
     with pytest.raises(ckpt.UnsupportedValueError, match=r"loss.*no number"):
         ckpt.Checkpoint("logs", 1).save(net, 1, metrics={"loss": value})
 
     assert list(FOLDER.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", [{"last": None}, {"best": None}, {"within": float("nan")}])
+def test_what_is_no_number_is_refused(option) -> None:
+    with pytest.raises(ckpt.InvalidOptionError):
+        ckpt.Retention(**option)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system that holds such times")
+@pytest.mark.parametrize("seconds", [1 << 40, -(1 << 40)])
+def test_a_file_time_that_no_calendar_has_ends_no_training(net, seconds) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        checkpoint = ckpt.Checkpoint(folder, ckpt.Retention(last=2, within=60))
+        checkpoint.save(net, 1)
+        os.utime(checkpoint.latest().path, (seconds, seconds))
+        checkpoint.save(net, 2)
+
+        assert checkpoint.all()[0].time.year in (1, 9999)

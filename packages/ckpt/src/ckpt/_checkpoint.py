@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ckpt._assign import Report
@@ -22,7 +24,6 @@ from ckpt.errors import CheckpointNotFoundError
 from expcore import make_folders, sweep
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
@@ -73,6 +74,7 @@ class Checkpoint(Numbered):
         self.verbose = verbose
         self._writer = Writer() if background else None
         self._snapshot = Snapshot()
+        self._makedir = makedir
         if makedir:
             make_folders(self._folder.path)
 
@@ -139,17 +141,17 @@ class Checkpoint(Numbered):
         if self._remote is not None:
             self._remote.settle()  # it may still upload what is deleted below
         path = self._folder.path_of(number)
+        if self._makedir:  # it may have been removed since the last save
+            make_folders(self._folder.path)
+        # Behind, the process's folder may change at any time.
+        file = self._file(path) if self._writer is None else os.fspath(path)
         with held():
-            cast("Any", self).SAVE_FN(self._file(path), vc, **options)
+            cast("Any", self).SAVE_FN(file, vc, **options)
         if not self._folder.readable:  # one's own function need not know about power failures
             sync(path)
             sync(path.parent)
-        announce(path)
-        found = self._folder.saved()
-        kept = self.retention.kept(found) | {number}
-        for saved in found:
-            if saved.step not in kept:
-                self._folder.delete(saved.path)
+        announce(file)
+        self._folder.prune(self.retention, number)
         sweep(self._folder.path)
         if remote := self._remote:
             remote.uploads.start(lambda: remote.upload(path, self.retention))
@@ -179,8 +181,8 @@ class Checkpoint(Numbered):
             cast: Whether numbers of another dtype are converted, if only precision is lost.
 
         Returns:
-            The number and the path of the checkpoint, ``(0, '')`` if none was saved yet; besides,
-            as attributes, what became of each variable.
+            Number and path of the checkpoint, ``(0, '')`` if none was saved yet; as attributes,
+            what became of each variable.
 
         Warns:
             BrokenCheckpointWarning: Newer files were broken; it names each and what is wrong.
@@ -194,11 +196,9 @@ class Checkpoint(Numbered):
         check_collection(vc)
         self.wait()
         given = {"renamer": rename, "only": only, "strict": strict and None, "cast": cast or None}
-        options = {k: v for k, v in given.items() if v is not None}
+        load = partial(self._load, vc, {k: v for k, v in given.items() if v is not None})
         if idx is None:
-            found = restore_newest(
-                self._folder, self._remote, lambda n, path: self._load(n, path, vc, options)
-            )
+            found = restore_newest(self._folder, self._remote, load, self._file)
             if found is None and self.verbose:
                 print("No checkpoints found. Skipping restoring variables.")  # noqa: T201
             return found or Restored(0, "", Report())
@@ -207,14 +207,14 @@ class Checkpoint(Numbered):
         if self._remote is not None and not path.exists():
             self._remote.fetch(number)
         try:
-            return self._load(number, path, vc, options)
+            return load(number, path)
         except FileNotFoundError as error:
             if path.exists():
                 raise
             known = {*self._folder.numbered(), *(self._remote.numbers() if self._remote else ())}
-            raise CheckpointNotFoundError(str(path), sorted(known)) from error
+            raise CheckpointNotFoundError(self._file(path), sorted(known)) from error
 
-    def _load(self, number: int, path: Path, vc: Any, options: Mapping[str, Any]) -> Restored:
+    def _load(self, vc: Any, options: Mapping[str, Any], number: int, path: Path) -> Restored:
         report = cast("Any", self).LOAD_FN(file := self._file(path), vc, **options)
         if self.verbose:
             print(f"Resuming from {file}")  # noqa: T201 -- a documented line

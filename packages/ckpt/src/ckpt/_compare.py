@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt._direct import write_npz
+from ckpt._collection import VarCollection
 from ckpt._dtypes import as_numbers, name_of_dtype
+from ckpt._io import save_var_collection
 from ckpt._load import as_known
-from ckpt._npz import plan_npz
 from ckpt._reader import NpzReader, open_npz
 from ckpt.errors import DtypeMismatchError, MissingVariablesError, ShapeMismatchError
 
@@ -83,7 +83,7 @@ def average(paths: Sequence[Path], target: Path) -> int:
         arrays: dict[str, Any] = {}
         for name in last.names:
             arrays[name] = _mean(name, readers)
-        write_npz(target, plan_npz(arrays))
+        save_var_collection(target, VarCollection(arrays))
         return len(arrays)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from ckpt.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,33 @@ class Naming:
     match: str
     format: str
 
+    def check(self, number: Callable[[str], int]) -> None:
+        """Refuse a form that files cannot have; warn of one by which they are not found again.
+
+        Args:
+            number: A file's number, from its name.
+
+        Raises:
+            InvalidOptionError: It has no place for a number, or folders in it (ValueError).
+        """
+        try:
+            tried = {idx: self.format % idx for idx in (1, 10)}
+        except (TypeError, ValueError) as error:
+            expected = "a form for one number, such as '%010d.npz'"
+            raise InvalidOptionError("FILE_FORMAT", self.format, expected) from error
+        if any(os.path.basename(name) != name for name in tried.values()):  # noqa: PTH119
+            expected = "a name without folders, which have their place in DIR_NAME"
+            raise InvalidOptionError("FILE_FORMAT", self.format, expected)
+        for idx, name in tried.items():
+            if self.fitting(name, number) != idx:
+                warnings.warn(
+                    f"{name}, as FILE_FORMAT {self.format!r} calls checkpoint {idx}, is not found "
+                    f"again by FILE_MATCH {self.match!r} and checkpoint_idx: such files are "
+                    "restored only by their number, and never deleted",
+                    stacklevel=4,
+                )
+                return
+
     def number(self, filename: str) -> int:
         """The number in a file's name; where it does not fit, as objax finds it: up to the dot.
 
@@ -47,8 +77,9 @@ class Naming:
             return {}
         for entry in entries:
             idx = self.fitting(entry.name, number)
-            if idx is not None and entry.is_file():
-                found[idx] = folder / entry.name
+            path = folder / entry.name
+            if idx is not None and path.is_file():
+                found[idx] = path
         return dict(sorted(found.items(), reverse=True))
 
     def fitting(self, name: str, number: Callable[[str], int]) -> int | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ckpt._files import Naming
+    from ckpt._retention import Retention
 
 Signature: TypeAlias = tuple[int, int, int]
 
@@ -78,8 +79,16 @@ class Folder:
         except FileNotFoundError:
             return
 
-    def delete(self, path: Path) -> None:
-        """Delete a checkpoint, or warn: a training run must not end over an old one."""
+    def prune(self, retention: Retention, saved: int) -> None:
+        """Delete the checkpoints that are too many, never the one just saved."""
+        found = self.saved()
+        kept = retention.kept(found) | {saved}
+        for each in found:
+            if each.step not in kept:
+                self._delete(each.path)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a file, or warn: a training run must not end over an old checkpoint."""
         self._known.pop(path, None)
         try:
             path.unlink(missing_ok=True)

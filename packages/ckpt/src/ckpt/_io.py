@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import stat
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from ckpt._events import announce
 from ckpt._npz import encode_npz, plan_npz
 from ckpt._progress import slow_progress
 from ckpt._reader import open_npz
+from ckpt._source import is_path
 from ckpt.errors import UnsupportedValueError
 
 if TYPE_CHECKING:
@@ -69,15 +73,18 @@ def save_var_collection(
     if portable:
         arrays = {name: as_portable(name, array) for name, array in arrays.items()}
     meta = plain_meta(metrics, extra)
-    if isinstance(file, (str, os.PathLike)):
-        path = os.fspath(file)
-        plan = plan_npz(arrays, meta)
-        with slow_progress(f"save {path}", plan.layout.end) as advance:
-            write_npz(path, plan, advance)
-        announce(path)
-    else:
-        for piece in encode_npz(arrays, meta):
-            _write_all(file, piece)
+    if not is_path(file):
+        _write_all(file, encode_npz(arrays, meta))
+        return
+    path = os.fspath(file)
+    if _is_device(path):  # nothing is to take its place
+        with open(path, "wb") as device:  # noqa: PTH123
+            _write_all(device, encode_npz(arrays, meta))
+        return
+    plan = plan_npz(arrays, meta)
+    with slow_progress(f"save {path}", plan.layout.end) as advance:
+        write_npz(path, plan, advance)
+    announce(path)
 
 
 def load_var_collection(
@@ -145,7 +152,7 @@ def plain_meta(metrics: Mapping[str, float] | None, extra: Any) -> dict[str, Any
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UnsupportedValueError(f"metrics[{name!r}]", f"it is no number: {error}") from error
 
 
@@ -164,13 +171,25 @@ def _check_plain(value: Any, path: str) -> None:
         raise UnsupportedValueError(path, f"a {type(value).__name__} is no plain JSON data")
 
 
-def _write_all(file: IO[bytes], piece: Buffer) -> None:
-    rest = memoryview(piece)
-    while rest:
-        count: Any = file.write(rest)
-        if count is None:  # file-like objects need not count
-            return
-        rest = rest[count:]  # an unbuffered file may take a part only
+def _is_device(path: str) -> bool:
+    """Whether a path is that of a device or a pipe, such as /dev/null."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_all(file: IO[bytes], pieces: Iterable[Buffer]) -> None:
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            count: Any = file.write(rest)
+            if count is None and not isinstance(file, io.RawIOBase):
+                break  # file-like objects need not count
+            if not count:
+                raise BlockingIOError(errno.EAGAIN, "the file takes no bytes now", str(file))
+            rest = rest[count:]  # an unbuffered file may take a part only
 
 
 save_var_collection.__module__ = load_var_collection.__module__ = "ckpt"

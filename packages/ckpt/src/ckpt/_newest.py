@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 def restore_newest(
-    folder: Folder, remote: Remote | None, load: Callable[[int, Path], T]
+    folder: Folder,
+    remote: Remote | None,
+    load: Callable[[int, Path], T],
+    shown: Callable[[Path], str],
 ) -> T | None:
     """Load the newest that is whole: of the folder, then of the storage that it is kept in.
 
@@ -26,6 +29,7 @@ def restore_newest(
         folder: Where to look first.
         remote: Where to look when nothing there is whole.
         load: Given number and path, loads a checkpoint.
+        shown: A path for a message.
 
     Returns:
         What ``load`` returned; None where nothing was ever saved.
@@ -56,7 +60,7 @@ def restore_newest(
                 raise
         else:
             if broken:
-                _warn(path, list(broken.values()))
+                _warn(shown(path), list(broken.values()))
             return loaded
     if not broken:
         return None
@@ -65,7 +69,7 @@ def restore_newest(
     raise BrokenFileError(first.path, first.reason + others) from first
 
 
-def _warn(restored: Path, broken: list[BrokenFileError]) -> None:
+def _warn(restored: str, broken: list[BrokenFileError]) -> None:
     lines = "".join(f"\n  {error.path}: {error.reason}" for error in broken)
     warnings.warn(
         f"restored {restored}, because newer checkpoints are broken (they were kept):{lines}",

@@ -41,12 +41,13 @@ class Numbered:
         self.keep_ckpts = keep
         self.retention = _retention(keep)
         naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
+        naming.check(self.checkpoint_idx)
         mine = cast("Any", self)
         # Files of other functions cannot be looked into.
         readable = mine.LOAD_FN is load_var_collection and mine.SAVE_FN is save_var_collection
         remote = is_url(self.logdir)
         base = os.fspath(local_folder(self.logdir)) if remote else self.logdir
-        path = Path(base, self.DIR_NAME)
+        path = Path(base, self.DIR_NAME).absolute()  # whatever the process's folder is later
         self._base = base
         self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
         self._remote = Remote(self.logdir, self.DIR_NAME, self._folder) if remote else None
@@ -68,8 +69,9 @@ class Numbered:
         return Naming(cls.FILE_MATCH, cls.FILE_FORMAT).number(filename)
 
     def _file(self, path: Path) -> str:
-        """The path of a checkpoint as objax gives it: the folder is as it was given."""
-        return os.path.join(self._base, self.DIR_NAME, path.name)  # noqa: PTH118
+        """A checkpoint's path as objax gives it: the folder as given, while that leads there."""
+        given = os.path.join(self._base, self.DIR_NAME, path.name)  # noqa: PTH118
+        return given if Path(given).absolute() == path else os.fspath(path)
 
     def all(self) -> list[Saved]:
         """The checkpoints that look whole, oldest first, with step, time, metrics and size."""

@@ -59,6 +59,8 @@ def _believing_nothing(name: bytes | None = None) -> Generator[None]:
     try:
         yield
     except ValueError as error:
+        if isinstance(error, OSError):  # io.UnsupportedOperation is both
+            raise
         what = f"member {shown(name)}: " if name else ""
         raise _Malformed(f"{what}{error}") from error
 

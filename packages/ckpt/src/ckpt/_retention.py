@@ -58,7 +58,7 @@ class Retention:
     def __post_init__(self) -> None:
         for name in ("last", "best", "every"):
             value = getattr(self, name)
-            if value is not None and not hasattr(value, "__index__"):
+            if not hasattr(value, "__index__") and not (value is None and name == "every"):
                 raise InvalidOptionError(name, value, "a whole number")
         if self.last < 1:
             raise InvalidOptionError("last", self.last, "at least 1")
@@ -70,7 +70,7 @@ class Retention:
             raise InvalidOptionError("mode", self.mode, "'min' or 'max'")
         if self.every is not None and self.every < 1:
             raise InvalidOptionError("every", self.every, "at least 1")
-        if self.within is not None and self.seconds < 0:
+        if self.within is not None and not self.seconds >= 0:  # nor is NaN
             raise InvalidOptionError("within", self.within, "at least 0")
 
     @property
@@ -106,7 +106,14 @@ def ranked(found: Iterable[Saved], metric: str, mode: str) -> list[Saved]:
 
 
 def written(seconds: float) -> datetime:
-    """A file's time as one that knows its zone."""
+    """A file's time as one that knows its zone; a time that no calendar has is its first or last.
+
+    >>> written(1 << 60).year
+    9999
+    """
+    first, last = (edge.replace(tzinfo=UTC) for edge in (datetime.min, datetime.max))
+    if not first.timestamp() <= seconds < last.timestamp():
+        return first if seconds < 0 else last
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +12,8 @@ from ckpt.errors import BrokenFileError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from typing_extensions import TypeIs
 
     from ckpt._directory import Source
 
@@ -78,6 +81,22 @@ class StreamSource:
         return done
 
 
+def is_path(file: FileOrPath) -> TypeIs[str | os.PathLike[str]]:
+    """Whether a file is given by its path.
+
+    Raises:
+        TypeError: It is neither that nor a binary file object.
+    """
+    if isinstance(file, (str, os.PathLike)):
+        return True
+    known: object = file
+    if isinstance(known, io.TextIOBase):
+        raise TypeError(f'expected a binary file, found {known!r}; open it with "b"')
+    if not (hasattr(known, "read") or hasattr(known, "write")):
+        raise TypeError(f"expected a path or a binary file, found {known!r:.80}")
+    return False
+
+
 def name_of(file: FileOrPath) -> str:
     """How messages call a file."""
     if isinstance(file, (str, os.PathLike)):
@@ -95,7 +114,7 @@ def open_source(file: FileOrPath) -> Generator[Source]:
         OSError: It could not be opened.
     """
     try:
-        if isinstance(file, (str, os.PathLike)):
+        if is_path(file):
             source = PathSource(file)
             with source.file:
                 yield source
