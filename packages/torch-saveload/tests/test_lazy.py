@@ -88,8 +88,13 @@ def schedule(self):
     self.register_buffer("table", torch.linspace(0, 1, 3), persistent=False)
 
 
+def pretrained(self):
+    self.fc = nn.Linear(3, 3)
+    self.fc.load_state_dict({"weight": torch.ones(3, 3), "bias": torch.ones(3)})
+
+
 LAZY = [
-    plain, cloned, initialised, tied, tied_by_a_local, marked, listed_after, schedule
+    plain, cloned, initialised, tied, tied_by_a_local, marked, listed_after, schedule, pretrained
 ]  # fmt: skip
 
 
@@ -228,11 +233,28 @@ def lazy_layer(self):
     self.fc(torch.ones(1, 3))
 
 
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc(x) * 2
+
+
+def scripted(self):
+    self.fc = torch.jit.script(Doubled())
+
+
+def traced(self):
+    self.fc = torch.jit.trace(Doubled(), torch.ones(1, 3))
+
+
 ORDINARY = [
     reads_item, branches, lists_before, keeps_globally, views_as_buffer, computes_buffer,
     computes_attribute, closes_over, binds_partial, hides_in_slots, sets_data, shares_a_constant,
     old_weight_norm, keeps_the_device, keeps_the_name_of_the_device, hooks_a_parameter,
-    watches_a_gradient, marks_with_a_tensor,
+    watches_a_gradient, marks_with_a_tensor, scripted, traced,
 ]  # fmt: skip
 EITHER = [parametrized, lazy_layer, state_made_by_a_hook]
 
@@ -264,6 +286,7 @@ def test_initial_weights_are_not_computed(init, monkeypatch):
     assert len(list(loaded.parameters())) == len(list(model.parameters()))
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
 @pytest.mark.parametrize("init", ORDINARY, ids=lambda f: f.__name__)
 def test_a_model_that_needs_its_parameters_is_built_the_ordinary_way(init, caplog):
     from torch_saveload._new import NewModel
@@ -283,6 +306,7 @@ def test_others_come_back_equal_in_any_case(init):
     load_and_compare(init)
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
 @pytest.mark.usefixtures("only_large_ones_are_replaced")
 @pytest.mark.parametrize("init", [*LAZY, *ORDINARY, *EITHER], ids=lambda f: f.__name__)
 def test_small_parameters_come_back_equal_without_being_replaced(init):

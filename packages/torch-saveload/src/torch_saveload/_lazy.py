@@ -25,7 +25,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ._normal import no_meta_normal
+from ._on_meta import free_on_meta
 from ._scan import holds_other_meta
 from ._state import modules_of
 
@@ -63,7 +63,7 @@ class LazyBuild:
 
         handle = register_module_parameter_registration_hook(self._replace)
         try:
-            with no_meta_normal():
+            with free_on_meta():
                 yield
         finally:
             handle.remove()
@@ -156,7 +156,10 @@ def assign(
                 fresh = tensor.clone()
             places.add(there.same)
             swap(here, torch.nn.Parameter(fresh, grad))
-    return True
+    if device is not None and torch.device(device).type == "meta":
+        return True
+    # TorchScript's modules hold their parameters themselves: what is swapped does not reach them.
+    return not any(parameter.is_meta for parameter in _parameters(modules_of(model)))
 
 
 def wanted_dtype(saved: str, dtype: torch.dtype | None) -> torch.dtype:
