@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import stat
 import struct
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from codesave import Codebase, Limits, UniqueCodebase, checkpoint, show, verify
+from codesave._cli import main
 from codesave.errors import CodesaveError, HostileZipError, NotAZipError, UnsafeCacheError
 
 
@@ -201,3 +203,54 @@ def test_an_encrypted_member_is_refused(tree, tmp_path, use):
 
     with pytest.raises(CodesaveError, match="encrypted"):
         use(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": [1]},
+        {"files": {"model.py": 5}},
+        {"files": {"model.py": {"bytes": 1}}},
+        {"left_out": 5},
+        {"left_out": {"a": None}},
+        {"distributions": []},
+        {"python": None},
+        {"python": {}},
+        {"git": 7},
+        {"git": {"diff": None}},
+        {"packing": 1},
+        "[" * 100_000,
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused_in_one_line(change, zipped, tmp_path, capsys):
+    path = zipped({"model.py": "x = 1\n"})
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    if isinstance(change, dict):
+        change = json.dumps({**json.loads(contents[".codesave.json"]), **change})
+    contents[".codesave.json"] = change
+    other = tmp_path / "other.zip"
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+    for words in (["show", str(other)], ["verify", str(other)], ["diff", str(path), str(other)]):
+        assert main(words) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("NotAZipError: ")
+        assert "its manifest" in line
+    assert checkpoint(tmp_path / "code0", other, verbose=False).files == 1
+
+
+def test_names_in_a_zip_are_no_commands_to_the_terminal(tmp_path, capsys):
+    for number in (1, 2):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr("a\x1b[2J.py", f"x = '\x1b]0;{number}\x07'\n")
+
+    main(["show", str(tmp_path / "1.zip")])
+    main(["diff", str(tmp_path / "1.zip"), str(tmp_path / "2.zip")])
+
+    shown = capsys.readouterr().out
+    assert r"a\x1b[2J.py" in shown
+    assert r"+x = '\x1b]0;2\x07'" in shown
+    assert "\x1b" not in shown

@@ -13,6 +13,7 @@ from codesave._inspect import diff, packages, show, verify
 from codesave._pyz import make_runnable
 from codesave._save import checkpoint
 from codesave._wandb import zip_from_wandb
+from expcore import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
 
     def run() -> int:
-        print(_save(options, Path(options.output)).summary())
+        print(printable(_save(options, Path(options.output)).summary()))
         return 0
 
     return _guarded(run)
@@ -139,10 +140,10 @@ def _show(args: list[str]) -> int:
     options = parser.parse_args(args)
     if options.packages:
         for name, version in packages(options.zip).items():
-            print(f"{name}=={version}")
+            print(printable(f"{name}=={version}"))
         return 0
     for line in show(options.zip):
-        print(line)
+        print(printable(line))
     return 0
 
 
@@ -152,7 +153,7 @@ def _verify(args: list[str]) -> int:
     path = parser.parse_args(args).zip
     problems = verify(path)
     for problem in problems:
-        print(problem)
+        print(printable(problem))
     if not problems:
         print(f"{path}: as it was saved")
     return 1 if problems else 0
@@ -166,7 +167,7 @@ def _diff(args: list[str]) -> int:
     different = 0
     for line in diff(options.old, options.new):
         different = 1
-        print(line)
+        print(printable(line))
     return different
 
 
@@ -175,5 +176,5 @@ def _guarded(run: Callable[[], int]) -> int:
     try:
         return run()
     except (OSError, ValueError, ImportError, RuntimeError, zipfile.BadZipFile) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return 1

@@ -19,7 +19,7 @@ It names no time and no absolute path, so equal code in an equal environment giv
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from codesave._archive import damage
 from codesave._names import MANIFEST_NAME
@@ -74,8 +74,32 @@ def read_manifest(archive: zipfile.ZipFile) -> Manifest | None:
         raise NotAZipError(where, f"its manifest is damaged: {error}") from error
     try:
         found = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotAZipError(where, f"its manifest is damaged: {error}") from error
     if not isinstance(found, dict) or cast("dict[str, object]", found).get("format") != FORMAT:
         raise NotAZipError(where, f"its manifest is not of the format {FORMAT!r}")
+    if not _is_manifest(cast("dict[str, Any]", found)):
+        raise NotAZipError(where, "its manifest holds something else than codesave writes")
     return cast("Manifest", found)
+
+
+def _is_manifest(found: dict[str, Any]) -> bool:
+    """Whether what readers take from a manifest is there, and is of its kind."""
+
+    def texts(mapping: Any, *, of: tuple[str, ...] = ()) -> bool:
+        return isinstance(mapping, dict) and all(
+            isinstance(value, str)
+            for value in ([mapping.get(name) for name in of] if of else mapping.values())
+        )
+
+    files, git = found.get("files"), found.get("git")
+    return (
+        isinstance(files, dict)
+        and all(texts(entry, of=("digest",)) for entry in files.values())
+        and texts(found.get("left_out"))
+        and texts(found.get("distributions"))
+        and texts(found.get("python"), of=("implementation", "version", "platform"))
+        and isinstance(found.get("packing"), dict)
+        and (git is None or (texts(git, of=("diff",)) and isinstance(git.get("untracked"), list)))
+        and (git is None or {"commit", "branch", "remote"} <= git.keys())
+    )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from expcore._memory import MemoryStorage
     from expcore._open import open_storage
     from expcore._pages import anonymous
+    from expcore._printable import printable
     from expcore._progress import progress_bar
     from expcore._resolve import register
     from expcore._retry import Retry, RetryingStorage
@@ -81,6 +82,7 @@ __all__ = [
     "open_atomic",
     "open_storage",
     "parse_size",
+    "printable",
     "progress_bar",
     "register",
     "staged",
@@ -116,6 +118,7 @@ _HOMES = {
     "open_atomic": "_atomic",
     "open_storage": "_open",
     "parse_size": "_sizes",
+    "printable": "_printable",
     "progress_bar": "_progress",
     "register": "_resolve",
     "staged": "_stream",

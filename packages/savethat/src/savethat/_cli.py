@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from savethat._commands import Project
 from savethat._options import COMMANDS
-from savethat._printable import printable
 from savethat.errors import NotWritable, SavethatError
 
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ def _show_warning(  # noqa: PLR0917 # as warnings.showwarning has them
     file: TextIO | None = None,
     line: str | None = None,  # noqa: ARG001 # of warnings.showwarning
 ) -> None:
+    from expcore import printable
+
     if issubclass(category, UserWarning) and category.__module__.startswith("savethat"):
         print(f"warning: {printable(str(message))}", file=file or sys.stderr)
     else:
@@ -112,6 +113,8 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
 
 
 def _print(lines: Iterable[str], *, at_once: bool) -> None:
+    from expcore import printable
+
     try:
         if at_once:
             for line in lines:
@@ -146,6 +149,8 @@ def _is_of_expcore(error: BaseException | None) -> bool:
 
 
 def _refuse(project: Project, reason: str) -> NoReturn:
+    from expcore import printable
+
     print(printable(f"{project.program}: {reason}"), file=sys.stderr)
     raise SystemExit(1)
 

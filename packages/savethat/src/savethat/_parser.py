@@ -25,7 +25,6 @@ from savethat._config_file import read_config
 from savethat._lost import ask_for, lost_secrets
 from savethat._node_options import Option, options_of
 from savethat._plain import to_data
-from savethat._printable import printable
 from savethat._secret import Secret
 from savethat.errors import ArgumentsError
 
@@ -171,6 +170,7 @@ def parse_argv(
     Raises:
         SystemExit: The words do not fit; what is wrong was printed on stderr.
     """
+    from expcore import printable
     from savethat._args import make_args
 
     given = _take(cls, list(argv), prog)
