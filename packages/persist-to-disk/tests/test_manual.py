@@ -41,6 +41,19 @@ def test_keys_that_differ_by_case_only_are_two(load):
     assert (module.both("Best", 1), module.both("best", 2)) == (1, 2)
 
 
+def test_a_key_is_never_the_name_of_a_bucket(load):
+    f = load("""
+        @ptd.persistf(hashsize=1)
+        def f(x):
+            for key in ("0.pkl", "0.old.pkl", "0.d"):
+                ptd.manual_cache(key, x, write=True)
+            return x
+    """).f
+
+    assert [f(1), f(2), f(1), f(2)] == [1, 2, 1, 2]
+    assert f.cache_info()[:3] == (2, 2, 2)
+
+
 def test_each_function_has_a_folder(load, cache):
     module = load(SOURCE)
 

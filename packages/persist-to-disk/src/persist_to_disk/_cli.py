@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -34,9 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.trust:
             check_folders(root, root)
         for line in options.command(root, options):
-            print(line)
+            print(_printable(line))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has enough, like `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (PersistError, OSError) as error:
-        print(f"ptd: {error}", file=sys.stderr)
+        print(_printable(f"ptd: {error}"), file=sys.stderr)
         return 1
     return 0
 
@@ -46,7 +51,8 @@ def _ls(root: Path, options: argparse.Namespace) -> Iterator[str]:
     yield f"{'entries':>8} {'size':>9} {'newest':>7} {'oldest':>7}  function"
     for folder in _chosen(root, options):
         found = summarize(folder, trust=options.trust)
-        ages = [_age(now - when) for when in (found.newest_ns, found.oldest_ns)]
+        times = (found.newest_ns, found.oldest_ns) if found.entries else ()
+        ages = [_age(now - when) for when in times] or ["-", "-"]
         name = folder.relative_to(root).as_posix()
         size = _size(found.size_bytes)
         yield f"{found.entries:>8} {size:>9} {ages[0]:>7} {ages[1]:>7}  {name}"
@@ -130,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(command=run)
     return parser
+
+
+def _printable(line: str) -> str:
+    """Return a line with all escaped that is not to be sent to a terminal, or not possible."""
+    shown = (
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in line
+    )
+    encoding = sys.stdout.encoding or "utf-8"
+    return "".join(shown).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _size(size_bytes: int) -> str:

@@ -7,6 +7,7 @@ folder is looked up in the environment each time. What was set by a call wins ov
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -45,9 +46,19 @@ class Config:
 
     @property
     def home(self) -> Path:
-        """The folder of ``config.ini``: ``$PERSIST_TO_DISK_HOME`` or ``~/.persist_to_disk``."""
+        """The folder of ``config.ini``: ``$PERSIST_TO_DISK_HOME`` or ``~/.persist_to_disk``.
+
+        Raises:
+            OSError: The user has no home folder.
+        """
         given = os.environ.get("PERSIST_TO_DISK_HOME")
-        return _absolute(given) if given else Path.home() / ".persist_to_disk"
+        if given:
+            return _absolute(given)
+        try:
+            return Path.home() / ".persist_to_disk"
+        except RuntimeError as error:  # a user whom the system does not know
+            text = f"{error} Set PERSIST_TO_DISK_HOME"
+            raise FileNotFoundError(errno.ENOENT, text, "~") from error
 
     def generate_config(self) -> Path:
         """Write ``config.ini`` with the settings in force, to be edited.

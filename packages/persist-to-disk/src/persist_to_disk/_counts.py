@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from persist_to_disk._guard import PRIVATE_FILE
+from persist_to_disk._open_files import open_file
 from persist_to_disk._reading import BINARY
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def add_counts(folder: Path, hits: int, misses: int) -> None:
     """Add to the counts of a function, if it has a folder and this may be written to."""
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
-        descriptor = os.open(folder / FILE, flags, PRIVATE_FILE)
+        descriptor = open_file(folder / FILE, flags, PRIVATE_FILE)
         try:
             os.write(descriptor, _RECORD.pack(hits, misses))
         finally:

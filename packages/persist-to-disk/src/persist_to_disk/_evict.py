@@ -18,6 +18,7 @@ from persist_to_disk._bucket import Bucket
 from persist_to_disk._compact import compact
 from persist_to_disk._frames import FLAG_SIDECAR, frame_bytes
 from persist_to_disk._guard import PRIVATE_FILE
+from persist_to_disk._open_files import open_file
 from persist_to_disk._reading import BINARY
 from persist_to_disk._store import Store, bucket_files
 from persist_to_disk._values import sidecar_facts, sidecar_path
@@ -64,7 +65,7 @@ class Limit:
         self._noted[key] = now
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
-            descriptor = os.open(store.folder / FILE, flags, PRIVATE_FILE)
+            descriptor = open_file(store.folder / FILE, flags, PRIVATE_FILE)
             try:
                 os.write(descriptor, _RECORD.pack(key, now))
             finally:

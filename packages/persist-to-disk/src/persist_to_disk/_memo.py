@@ -19,7 +19,7 @@ from persist_to_disk._frames import FLAG_RAISED
 from persist_to_disk._home import Homes
 from persist_to_disk._quick import QuickKey, is_constant, is_plain, quick_key
 from persist_to_disk._results import MISSING, Results, Where
-from persist_to_disk._store import bucket_files
+from persist_to_disk._store import bucket_bytes, bucket_files
 from persist_to_disk._switch import Switch, to_switch
 from persist_to_disk.errors import NotCachedError, UnsafePathError
 
@@ -127,7 +127,7 @@ class Memo:
             for path in bucket_files(store.folder):
                 bucket = Bucket(path, trust=self.options.trust)
                 entries += sum(1 for _ in bucket.current())
-                size += sum(file.stat().st_size for file in [path, *bucket.sidecars.glob("*")])
+                size += bucket_bytes(path)
         return CacheInfo(self.results.hits, self.results.misses, entries, size)
 
     def cache_path(self, *args: Any, **kwargs: Any) -> Path:

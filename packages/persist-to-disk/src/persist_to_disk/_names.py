@@ -26,6 +26,8 @@ LITERAL = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|-?inf|nan|True|False|N
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]) *(\..*)?", re.IGNORECASE)
 # Files and folders of this package in the same place.
 TAKEN = re.compile(r".*\.(pkl|d|lock|tmp)", re.IGNORECASE)
+# A bucket and its like, if the function that keeps something by hand is itself decorated.
+BUCKET = re.compile(r"[0-9]+(\.old(-[0-9]+)?)?\.(pkl|d)", re.IGNORECASE)
 LEGIBLE_CHARACTERS = 40
 DIGEST_CHARACTERS = 16
 
@@ -41,7 +43,10 @@ def folder_name(value: object) -> str:
     kind = type(value)
     # Other objects' texts may hold an address, which differs from process to process.
     tells = value is None or isinstance(value, (str, Number, PurePath))
-    text = str(value) if tells else kind.__name__
+    try:
+        text = str(value) if tells else kind.__name__
+    except Exception:  # a number of more digits than Python writes, or a class that refuses
+        return f"{_legible(kind.__name__)}~{_short(value)}"
     plain = kind in (int, float, bool, type(None)) or (kind is str and not LITERAL.fullmatch(text))
     return text if plain and is_plain(text) else f"{_legible(text)}~{_short(value)}"
 
@@ -60,10 +65,10 @@ def file_name(text: str) -> str:
 
     >>> file_name("20"), file_name("model.pkl")
     ('20', 'model.pkl')
-    >>> file_name("../x")
-    'x~...'
+    >>> file_name("../x"), file_name("7.pkl")
+    ('x~...', '7-pkl~...')
     """
-    safe = PLAIN.fullmatch(text) and not RESERVED.fullmatch(text)
+    safe = PLAIN.fullmatch(text) and not RESERVED.fullmatch(text) and not BUCKET.fullmatch(text)
     return text if safe else f"{_legible(text)}~{_short(text)}"
 
 

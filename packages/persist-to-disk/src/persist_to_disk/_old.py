@@ -15,16 +15,18 @@ import inspect
 import logging
 import os
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from expcore import UndigestableError, digest, write_file
 from persist_to_disk._frames import OLD_PICKLE
 from persist_to_disk._guard import check_owner
+from persist_to_disk._open_files import open_file
+from persist_to_disk._reading import BINARY, read_at
 from persist_to_disk.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from persist_to_disk._options import Options
 
@@ -46,10 +48,17 @@ def set_aside(path: Path) -> None:
 def is_old(path: Path) -> bool:
     """Say whether a file is a bucket of version 0.0.7."""
     try:
-        with path.open("rb") as file:
-            return file.read(1) == OLD_PICKLE
-    except FileNotFoundError:
+        return _read(path, 1) == OLD_PICKLE
+    except OSError:  # it is not there, no file, or not to be read
         return False
+
+
+def _read(path: Path, size_bytes: int | None = None) -> bytes:
+    descriptor = open_file(path, os.O_RDONLY | BINARY)
+    try:
+        return read_at(descriptor, size_bytes or os.fstat(descriptor).st_size, 0)
+    finally:
+        os.close(descriptor)
 
 
 class OldStore:
@@ -91,7 +100,7 @@ class OldStore:
             return NOTHING
         for bucket in buckets:
             for path in self._files(folder, bucket):
-                entries = self._read(path)
+                entries = self._entries(path)
                 # 1 and True are one key of a dictionary, and two calls.
                 for found in (old for old in entries if old == key and digest(old) == wanted):
                     if self._is_for(code):
@@ -121,7 +130,8 @@ class OldStore:
 
     def _is_empty(self) -> bool:
         if self._has_some is None:
-            self._has_some = any(map(is_old, self._folder.rglob("*.pkl")))
+            found = (Path(top, name) for top, _, names in os.walk(self._folder) for name in names)
+            self._has_some = any(path.suffix == ".pkl" and is_old(path) for path in found)
         return not self._has_some
 
     def _bucket(self, key: tuple[tuple[str, Any], ...]) -> int:
@@ -147,13 +157,13 @@ class OldStore:
         except OSError:  # a group's value is too long for a name
             return []
 
-    def _read(self, path: Path) -> dict[Any, Any]:
+    def _entries(self, path: Path) -> dict[Any, Any]:
         if not is_old(path):
             return {}
         try:
             if not self._options.trust:
                 check_owner(path, path.stat())
-            entries = _items(pickle.loads(path.read_bytes()))
+            entries = _items(pickle.loads(_read(path)))
         except UnsafePathError:
             raise
         except Exception as error:

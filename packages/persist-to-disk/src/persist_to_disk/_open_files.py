@@ -18,6 +18,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 MOST_OPEN = 512
+LAST_STANDARD = 2
+NOT_WAITING = getattr(os, "O_NONBLOCK", 0)
 LARGEST_BYTES = 256 << 10
 """A file that is removed takes its room on the disk for as long as it is open."""
 
@@ -34,17 +36,32 @@ _open: dict[str, _File] = {}
 def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o600) -> int:
     """Open a file, at the cost of those kept open if the process may open no more.
 
+    What was put in its place, like a FIFO, is not waited for.
+
     Raises:
         OSError: It cannot be opened.
     """
     try:
-        return os.open(path, flags, mode)
+        descriptor = os.open(path, flags | NOT_WAITING, mode)
     except OSError as error:
         if error.errno != errno.EMFILE or not _open:
             raise
-    for name in list(_open):
-        close(name)
-    return os.open(path, flags, mode)
+        for name in list(_open):
+            close(name)
+        descriptor = os.open(path, flags | NOT_WAITING, mode)
+    return descriptor if descriptor > LAST_STANDARD else _not_a_standard_one(descriptor)
+
+
+def _not_a_standard_one(descriptor: int) -> int:
+    """Return another descriptor: in a process that closed its outputs, libraries write to them."""
+    if os.name == "nt":
+        return descriptor
+    import fcntl
+
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LAST_STANDARD + 1)
+    finally:
+        os.close(descriptor)
 
 
 def descriptor_of(path: str, inode: int) -> int | None:
@@ -60,7 +77,7 @@ def descriptor_of(path: str, inode: int) -> int | None:
         found = None
     if found is None and len(_open) < _most_open():
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = open_file(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:  # too many are open, or it cannot be written to, or is gone
             return None
         status = os.fstat(descriptor)

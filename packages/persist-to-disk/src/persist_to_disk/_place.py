@@ -43,7 +43,10 @@ def source_file(function: Callable[..., object]) -> Path | None:
 def code_file(code: CodeType) -> Path | None:
     """Return the absolute path of the file that code was compiled from, if there is one."""
     path = Path(os.path.abspath(code.co_filename))  # noqa: PTH100 -- links stay as they are
-    return path if path.is_file() or _split_zip(path) else None
+    try:
+        return path if path.is_file() or _split_zip(path) else None
+    except OSError:  # in a folder that this user may not look into
+        return None
 
 
 def function_folder(source: Path | None, qualname: str, project: Path) -> PurePath:

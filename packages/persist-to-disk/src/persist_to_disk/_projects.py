@@ -6,6 +6,7 @@ A number is never given twice, and a path keeps its number.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from persist_to_disk._guard import make_folder
@@ -38,17 +39,17 @@ def project_id(home: Path, project: Path) -> str:
         known = _read(path)
         if name not in known:
             known[name] = str(1 + max((int(i) for i in known.values() if i.isdigit()), default=0))
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{name}{SEPARATOR}{known[name]}\n")
+            with path.open("ab") as file:
+                file.write(os.fsencode(f"{name}{SEPARATOR}{known[name]}\n"))
     return known[name]
 
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text("utf-8")
+        # Not as text: a path may hold what is no UTF-8, and what else ends a line.
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return {}
     # The last line may lack its end while another process writes it: it does not count yet.
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    pairs = (line.rstrip("\n").rsplit(SEPARATOR, 1) for line in lines)
-    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}  # noqa: PLR2004 -- a pair
+    pairs = (os.fsdecode(line).rsplit(SEPARATOR, 1) for line in lines[:-1])
+    return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}  # noqa: PLR2004

@@ -8,7 +8,9 @@ that can hold nothing but entries of new keys, no more than is needed to see tha
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from contextlib import suppress
 
 from persist_to_disk import _frames as frames
@@ -20,6 +22,7 @@ from persist_to_disk._view import CAN_SET_TIMES, View, signature_of, updating
 INDEX_AFTER_LOOKUPS = 16
 INDEX_BELOW_BYTES = 2 << 10
 INDEX_OVER_BYTES = 4 << 20
+SURE_BYTES = 1 << 30
 
 # Windows translates line ends unless told not to; elsewhere the flag does not exist.
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -161,13 +164,29 @@ def _read_file(name: str, status: os.stat_result, start: int) -> bytes:
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read up to ``size`` bytes; fewer only at the end of the file."""
+    """Read up to ``size`` bytes; fewer only at the end of the file.
+
+    Raises:
+        OSError: It cannot be read, or is larger than the memory, as a file with a hole may be.
+    """
+    if size > SURE_BYTES and size > _memory_bytes():
+        raise OSError(errno.EFBIG, f"{size} bytes are more than the memory has room for")
     parts: list[bytes] = []
-    while size > 0 and (part := _pread(descriptor, min(size, 1 << 30), offset)):
-        parts.append(part)
-        size -= len(part)
-        offset += len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    try:
+        while size > 0 and (part := _pread(descriptor, min(size, 1 << 30), offset)):
+            parts.append(part)
+            size -= len(part)
+            offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    except MemoryError:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # unknown to this system
+        return sys.maxsize
 
 
 def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:

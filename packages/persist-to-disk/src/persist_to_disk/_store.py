@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persist_to_disk._bucket import Bucket, Entry
@@ -16,7 +17,6 @@ from persist_to_disk._values import encode, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from persist_to_disk._remote import Fetched
 
@@ -116,5 +116,18 @@ class Store:
 
 def bucket_files(folder: Path) -> Iterator[Path]:
     """Yield the bucket files directly in a folder, by number."""
-    found = [path for path in folder.glob("*.pkl") if path.stem.isdecimal()]
-    yield from sorted(found, key=lambda path: int(path.stem))
+    try:
+        found = [path for path in folder.glob("*.pkl") if path.stem.isdecimal()]
+    except FileNotFoundError:  # removed meanwhile
+        return
+    yield from sorted(filter(Path.is_file, found), key=lambda path: int(path.stem))
+
+
+def bucket_bytes(path: Path) -> int:
+    """Return what a bucket file takes together with its sidecars, which may go meanwhile."""
+    size = 0
+    with suppress(FileNotFoundError):
+        for file in [path, *path.with_suffix(".d").glob("*")]:
+            with suppress(FileNotFoundError):
+                size += file.stat().st_size
+    return size

@@ -5,6 +5,8 @@ All of it may be done while other processes use the cache.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from expcore import sweep
@@ -12,12 +14,11 @@ from persist_to_disk import _frames as frames
 from persist_to_disk._bucket import Bucket
 from persist_to_disk._compact import compact
 from persist_to_disk._counts import FILE as COUNTS_FILE
-from persist_to_disk._store import Store, bucket_files
+from persist_to_disk._store import Store, bucket_bytes, bucket_files
 from persist_to_disk._values import check_sidecar, sidecar_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 class Summary(NamedTuple):
@@ -34,13 +35,19 @@ class Summary(NamedTuple):
 
 def cache_folders(root: Path) -> Iterator[Path]:
     """Yield the folders below ``root`` that hold bucket files, in order."""
-    found = {path.parent for path in root.rglob("*.pkl") if path.stem.isdecimal()}
-    yield from sorted(found)
+    yield from folders_with(root, lambda name: name.endswith(".pkl") and name[:-4].isdecimal())
 
 
 def counted_folders(root: Path) -> Iterator[Path]:
     """Yield the folders of functions below ``root`` whose hits were counted, in order."""
-    yield from sorted(path.parent for path in root.rglob(COUNTS_FILE))
+    yield from folders_with(root, lambda name: name == COUNTS_FILE)
+
+
+def folders_with(root: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
+    """Yield the folders below ``root`` that hold a file of such a name, in order."""
+    # Other than `rglob`, this takes it well that somebody removes folders meanwhile.
+    found = [Path(folder) for folder, _, names in os.walk(root) if any(map(is_wanted, names))]
+    yield from sorted(found)
 
 
 def summarize(folder: Path, *, trust: bool) -> Summary:
@@ -48,14 +55,17 @@ def summarize(folder: Path, *, trust: bool) -> Summary:
     size, times = 0, list[int]()
     for path in bucket_files(folder):
         times += [frame.written_ns for frame in Bucket(path, trust=trust).current()]
-        size += sum(file.stat().st_size for file in [path, *_sidecars(path).glob("*")])
+        size += bucket_bytes(path)
     return Summary(folder, len(times), size, max(times, default=0), min(times, default=0))
 
 
 def verify(folder: Path, *, trust: bool) -> Iterator[str]:
     """Yield a line for each damaged place, having read every byte."""
     for path in bucket_files(folder):
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:  # cleared meanwhile
+            continue
         header = frames.decode_header(data[: frames.HEADER_BYTES])
         if header is None:
             old = data.startswith(frames.OLD_PICKLE)

@@ -39,7 +39,9 @@ from xxhash import xxh3_128
 from expcore import digest_file, progress_bar, write_file
 from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
+from persist_to_disk._open_files import open_file
 from persist_to_disk._reading import BINARY
+from persist_to_disk.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +143,7 @@ def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
         if not flags & FLAG_SIDECAR:
             return pickle.loads(payload)
         return _load_sidecar(payload, sidecars, trust=trust)
-    except PermissionError:
+    except UnsafePathError:
         raise
     except Exception as reason:
         raise DamagedEntryError(f"{type(reason).__name__}: {reason}") from reason
@@ -193,7 +195,7 @@ def _sidecar(pickled: bytes, buffers: list[memoryview]) -> Iterator[bytes | memo
 def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
     path = f"{sidecars}{os.sep}{_sidecar_name(payload)}"
     length, digest = _REFERENCE.unpack_from(payload)
-    descriptor = os.open(path, os.O_RDONLY | BINARY)
+    descriptor = open_file(path, os.O_RDONLY | BINARY)
     try:
         status = os.fstat(descriptor)
         if not trust:
