@@ -14,7 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from expcore._flush import flush
 from expcore._folders import sync_folder
+from expcore._replace import replace
 from expcore._stream import write_all
 from expcore._temporary import beside, create_beside, is_ours
 
@@ -152,7 +154,7 @@ def _placed(
             yield file
             if not file.closed:
                 file.flush()
-            os.fsync(descriptor)
+            flush(descriptor)
         finally:
             # Closing may fail once more after a failed write; that error is known already.
             with suppress(OSError):
@@ -166,7 +168,8 @@ def _placed(
             os.close(descriptor)
             descriptor = -1
         if not is_kept:
-            with suppress(FileNotFoundError):
+            # Gone already; or open elsewhere, on Windows: then it is swept later.
+            with suppress(FileNotFoundError, PermissionError):
                 temporary.unlink()
         raise
     finally:
@@ -177,7 +180,7 @@ def _placed(
 
 def _put_in_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
     if overwrite:
-        temporary.replace(target)
+        replace(temporary, target)
     elif os.name == "nt":
         temporary.rename(target)  # refuses an existing target there
     else:

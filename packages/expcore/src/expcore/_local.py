@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from unicodedata import is_normalized, normalize
 
 from expcore._atomic import open_atomic, write_file
 from expcore._folders import make_folders
 from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._range import Range
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
 from expcore._stream import staged
 from expcore._temporary import sweep
@@ -74,7 +77,7 @@ class LocalStorage(Storage):
             raise KeyNotFound(key, self.url) from None
         if start == 0 and stop is None:
             return file
-        return io.BufferedReader(_Range(file, start, stop))
+        return io.BufferedReader(Range(file, start, stop))
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
@@ -173,7 +176,7 @@ class LocalStorage(Storage):
         except (FileNotFoundError, NotADirectoryError):
             return
         names = {
-            f"{parent}{entry.name}{'/' if entry.is_dir() else ''}": entry for entry in entries
+            f"{parent}{_name(entry)}{'/' if entry.is_dir() else ''}": entry for entry in entries
         }
         for name in sorted(names):
             above = name.endswith("/") and prefix.startswith(name)
@@ -195,6 +198,17 @@ class LocalStorage(Storage):
                     yield Prefix(name)
             else:
                 yield from self._list(name, prefix, grouped=grouped)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    """Return a file's name as it is in keys: some systems list names decomposed."""
+    if is_normalized("NFC", entry.name):
+        return entry.name
+    name = normalize("NFC", entry.name)
+    with suppress(OSError):  # a file whose key names no file is none
+        if Path(entry.path).with_name(name).samefile(entry.path):
+            return name
+    return entry.name
 
 
 def _write_path(
@@ -223,34 +237,3 @@ def _write_stream(
         staged(file, size=size, progress=progress) as target,
     ):
         copy(source, target)
-
-
-class _Range(io.RawIOBase):
-    """The bytes of a file from `start` up to `stop`, counted from 0."""
-
-    def __init__(self, file: BinaryIO, start: int, stop: int | None) -> None:
-        self._file = file
-        size = os.fstat(file.fileno()).st_size
-        self._start = min(start, size)
-        self._stop = size if stop is None else max(self._start, min(stop, size))
-        file.seek(self._start)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        left = max(0, self._stop - self._file.tell())
-        piece = self._file.read(min(len(buffer), left))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: self._start, io.SEEK_CUR: self._file.tell(), io.SEEK_END: self._stop}
-        return self._file.seek(max(self._start, base[whence] + offset)) - self._start
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
