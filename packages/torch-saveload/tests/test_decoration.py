@@ -52,6 +52,8 @@ def test_a_misspelt_parameter_is_refused():
         ({"save_method_name": None}, "None is no name"),
         ({"save_method_name": "training"}, "'training' would hide"),
         ({"config_instance_var_name": "_parameters"}, "'_parameters' would hide"),
+        ({"save_method_name": "migration"}, "'migration' would hide"),
+        ({"load_method_name": "__save_load__"}, "would hide"),
         ({"save_method_name": "x", "load_method_name": "x"}, "the same name"),
         ({"pre_save_hook": 3}, "pre_save_hook=3 cannot be called"),
         ({"version": "one"}, "'one' is no version"),

@@ -130,6 +130,16 @@ def test_partial_with_include_and_rename_crosses_classes():
     assert torch.equal(model.head.weight, before["head.weight"])
 
 
+def test_the_empty_beginning_is_that_of_all_other_names():
+    Small, Large = net(), net()
+    saved, model = Small(names=("a", "b")), Large(names=("e",))
+    saved.save("net.pth")
+    model.e = nn.ModuleDict({"a": nn.Linear(3, 2), "c": nn.Linear(3, 2)})
+    model.load("net.pth", rename={"": "e", "b": "e.c"})
+    assert torch.equal(model.e["a"].weight, saved.a.weight)
+    assert torch.equal(model.e["c"].weight, saved.b.weight)
+
+
 def test_two_names_that_are_renamed_to_one_are_an_error():
     Net = net()
     Net().save("net.pth")
@@ -161,6 +171,15 @@ def test_half_stays_half_and_dtype_converts():
         full.load("half.pth")
     full.load("half.pth", dtype=torch.float32)
     assert torch.equal(full.a.weight, model.a.weight.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, "float16"])
+def test_a_dtype_that_weights_cannot_have_is_refused(dtype):
+    Net = net()
+    Net().save("net.pth")
+    for load in (Net.load, Net().load):
+        with pytest.raises(ValueError, match="is no floating-point dtype like"):
+            load("net.pth", dtype=dtype)
 
 
 class Table(nn.Module):

@@ -16,11 +16,10 @@ from typing import Any
 from ._leaves import Unencodable
 from ._plain import Encoder
 from ._registry import KnownTypes, add_decorated
-from ._settings import settings_of
+from ._settings import BUILDING, settings_of
 from .errors import UnsaveableError
 
 _MARK = "__save_load_init__"
-_BUILDING = "__save_load_building__"
 UNENCODABLE = "unencodable"
 
 
@@ -60,10 +59,10 @@ def _wrap_init(cls: Any) -> None:
 
     @functools.wraps(original)
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        outermost = _BUILDING not in self.__dict__
+        outermost = BUILDING not in self.__dict__
         if outermost:
             record = _record(type(self), cls, args, kwargs)
-            object.__setattr__(self, _BUILDING, True)
+            object.__setattr__(self, BUILDING, True)
             object.__setattr__(self, _config_name(type(self)), record)
         try:
             if inherited:
@@ -72,7 +71,7 @@ def _wrap_init(cls: Any) -> None:
                 original(self, *args, **kwargs)
         finally:
             if outermost:
-                self.__dict__.pop(_BUILDING, None)
+                self.__dict__.pop(BUILDING, None)
 
     setattr(__init__, _MARK, True)
     cls.__init__ = __init__

@@ -7,7 +7,7 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._settings import ATTRIBUTE, Settings, settings_of
+from ._settings import ATTRIBUTE, BUILDING, Settings, settings_of
 from .errors import DecorationError
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _METHOD = "__save_load_method__"
+RESERVED = {"migration", ATTRIBUTE, BUILDING}
+"""What a decorated class and its models have besides what has a name of the user's choice."""
 
 
 class _ClassOrInstance:
@@ -115,7 +117,7 @@ def _install(decorated: object, settings: Settings) -> None:
         ),
     }
     # What every module keeps in its __dict__, like ``training``, is no attribute of the class.
-    kept = vars(Module())
+    kept = {*vars(Module()), *RESERVED}
     for name in [*methods, settings.config_instance_var_name]:
         if name in kept or (hasattr(cls, name) and not _is_ours(cls, name)):
             raise DecorationError(

@@ -53,7 +53,8 @@ def load_new(
         partial: True loads what fits and logs the rest; what ``@save_load(partial_load=)`` says
             when left out.
         include: Patterns of the names to load, like ``"encoder.*"``.
-        rename: Names, or beginnings of names up to a dot, in the file -> in the model.
+        rename: Names, or beginnings of names up to a dot, in the file -> in the model. The
+            beginning ``""`` is that of all other names: ``{"": "encoder"}`` puts them there.
         map_location: The device of the new model, as torch.load calls it; that on which
             ``__init__`` makes it when left out, which is the CPU as a rule.
         device: The same.
@@ -67,7 +68,7 @@ def load_new(
     Raises:
         FileNotFoundError: There is no such file.
         FormatError: It is no model file. CorruptError: it was damaged.
-        ValueError: ``map_location`` and ``device`` differ.
+        ValueError: ``map_location`` and ``device`` differ, or ``dtype`` is none of floating point.
         ClassMismatchError: It holds another class.
         VersionMismatchError: It is of another major version.
         ConfigError: Its arguments do not fit the class.
@@ -75,6 +76,7 @@ def load_new(
         UntrustedError: Reading it takes pickle.
     """
     place = _one_device(map_location, device)
+    _check_dtype(dtype)
     with gc_paused():
         with local_copy(path) as file:
             stored = read(file, verify=verify, trust=trust)
@@ -111,7 +113,8 @@ def load_into(
         partial: True loads what fits and leaves the rest, also from another class; what
             ``@save_load(partial_load=)`` says when left out.
         include: Patterns of the names to load, like ``"encoder.*"``.
-        rename: Names, or beginnings of names up to a dot, in the file -> in the model.
+        rename: Names, or beginnings of names up to a dot, in the file -> in the model. The
+            beginning ``""`` is that of all other names: ``{"": "encoder"}`` puts them there.
         map_location: Accepted for symmetry with the class; the model stays where it is.
         device: Moves the model there, before it is filled.
         dtype: Allows a file of other dtypes; values are converted to those of the model.
@@ -125,6 +128,7 @@ def load_into(
         As for the class. Nothing of the model has changed then.
     """
     del map_location
+    _check_dtype(dtype)
     with local_copy(path) as file, gc_paused():
         stored = read(file, verify=verify, trust=trust)
     settings = _settings(type(model))
@@ -175,6 +179,13 @@ def _one_device(
     if map_location is not None and device is not None and str(map_location) != str(device):
         raise ValueError(f"map_location={map_location!r} and device={device!r}: give one of them")
     return map_location if device is None else device
+
+
+def _check_dtype(dtype: object) -> None:
+    import torch
+
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype={dtype!r} is no floating-point dtype like torch.bfloat16")
 
 
 def _class_for(cls: type[Module], stored: Stored) -> type[Module]:

@@ -33,7 +33,7 @@ class Selection:
     include: tuple[str, ...] = ()
     """Patterns of the names that are wanted, ``encoder.*``; all when empty."""
     rename: Mapping[str, str] | None = None
-    """Names, or beginnings of names up to a dot, in the file -> in the model."""
+    """Names, or beginnings of names up to a dot, in the file -> in the model; "" begins others."""
     convert: bool = False
     """True: dtypes may differ, the values are converted."""
 
@@ -71,7 +71,7 @@ class Selection:
             if head in rename:
                 return (rename[head] + name[len(head) :]).removeprefix(".")
             head = head.rpartition(".")[0]
-        return name
+        return f"{rename['']}.{name}".removeprefix(".") if "" in rename else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class ModelFile:
         try:
             return decompress(data, record.blocks, record.nbytes)
         except ValueError as error:
-            raise CorruptError(self.path, str(error), [name]) from error
+            raise CorruptError(self.path, f"tensor {name}: {error}") from error
 
     def tensor(self, name: str, *, verify: bool) -> Tensor:
         """Return a tensor over private memory.

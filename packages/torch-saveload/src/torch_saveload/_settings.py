@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ._versions import Migration
 
 ATTRIBUTE = "__save_load__"
+"""Of a class: its settings."""
+BUILDING = "__save_load_building__"
+"""Of a model: is there while its ``__init__`` runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,16 +59,25 @@ class CorruptError(FormatError):
     """Some bytes are not those that were saved."""
 
     def __init__(self, path: str, problem: str, names: Sequence[str] = ()) -> None:
+        """Say what is damaged.
+
+        Args:
+            path: The file.
+            problem: What is wrong.
+            names: Tensors that can still be read.
+        """
         super().__init__(path, problem)
         self.args = (path, problem, tuple(names))
         self.names = tuple(names)
 
     def __str__(self) -> str:
-        listed = f" ({', '.join(self.names)})" if self.names else ""
-        return (
-            f"{self.path}: {self.problem}{listed}; the file was damaged after it was written: "
-            f"restore it from a copy, or pass verify=False to load it as it is"
-        )
+        text = f"{self.path}: {self.problem}"
+        if self.names:
+            text += f" ({', '.join(self.names)})"
+        text += "; the file was damaged after it was written: restore it from a copy"
+        if self.names:
+            text += ", or pass verify=False to load it as it is"
+        return text
 
 
 class UntrustedError(TorchSaveloadError, ValueError):
