@@ -153,3 +153,14 @@ def test_nesting_has_an_end():
         encoder().encode(value, "it")
     with pytest.raises(Undecodable, match="nested more than 100 deep"):
         decode(value)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}, lambda v: slice(v)],
+)
+@pytest.mark.parametrize("value", [1, 1j, (), b"x"])
+def test_what_is_nested_as_deep_as_it_may_be_comes_back(around, value):
+    for _ in range(99):
+        value = around(value)
+    assert decode(encoder().encode(value, "it")) == value

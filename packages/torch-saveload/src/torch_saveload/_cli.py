@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from expcore import printable
+
 from ._inspect import diff, show, verify
 from .errors import TorchSaveloadError
 
@@ -40,4 +42,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _printable(line: str) -> str:
     """Return one line without the control characters that names of a hostile file may hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return printable("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))

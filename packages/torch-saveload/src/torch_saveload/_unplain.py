@@ -63,7 +63,7 @@ class Decoder:
         if depth > MAX_DEPTH:
             raise Undecodable(where, f"nested more than {MAX_DEPTH} deep")
         if isinstance(data, list):
-            return self._many(data, where, depth)
+            return self._many(data, where, depth + 1)
         if not isinstance(data, dict):
             return data
         if "$" not in data:
@@ -80,7 +80,7 @@ class Decoder:
             raise Undecodable(where, f"malformed {data['$']!r}: {error!r}") from error
 
     def _many(self, items: list[Any], where: str, depth: int) -> list[Any]:
-        return [self.decode(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(items)]
+        return [self.decode(item, f"{where}[{i}]", depth) for i, item in enumerate(items)]
 
     def tuple_(self, data: Any, where: str, depth: int) -> object:
         return tuple(self._many(data["items"], where, depth))
@@ -102,9 +102,8 @@ class Decoder:
         )
 
     def complex_(self, data: Any, where: str, depth: int) -> object:
-        return complex(
-            self.decode(data["real"], where, depth), self.decode(data["imag"], where, depth)
-        )
+        real, imag = self._many([data["real"], data["imag"]], where, depth - 1)
+        return complex(real, imag)
 
     def slice_(self, data: Any, where: str, depth: int) -> object:
         return slice(*self._many(data["items"], where, depth))
