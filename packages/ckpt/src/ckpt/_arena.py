@@ -7,11 +7,12 @@ right after it was read, while it is near the processor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ckpt._npz import PIECE
+from ckpt._threads import each
 from expcore import crc32, crc32_combine
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ TASK = 8 << 20
 """Bytes that a thread reads before it takes its next task."""
 LARGE = 1 << 20
 THREADS = 3
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ class Arena:
         self.view = memoryview(cast("Any", self.memory))
         tasks: list[Batch | Part] = [*batches, *parts]
         crcs: dict[int, int] = {}
-        for task, crc in each(self._read, tasks, parallel=source.parallel):
+        for task, crc in each(self._read, tasks, THREADS if source.parallel else 1):
             if isinstance(task, Part):
                 before = crcs.get(task.row)
                 length = task.end - task.begin
@@ -172,17 +171,7 @@ def checksum(source: Source, begin: int, end: int) -> int:
         return crc, stop - at
 
     crc = 0
-    for found, length in each(of_part, range(begin, end, TASK), parallel=source.parallel):
+    threads = THREADS if source.parallel else 1
+    for found, length in each(of_part, range(begin, end, TASK), threads):
         crc = crc32_combine(crc, found, length)
     return crc
-
-
-def each(function: Callable[[T], U], items: Sequence[T], *, parallel: bool) -> Iterable[U]:
-    """Apply a function to items, by several threads if there are several."""
-    if not parallel or len(items) < 2:  # noqa: PLR2004
-        yield from map(function, items)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # imports logging
-
-    with ThreadPoolExecutor(THREADS, "ckpt-read") as pool:
-        yield from pool.map(function, items)

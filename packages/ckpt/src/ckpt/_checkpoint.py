@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ckpt._assign import Report
 from ckpt._background import Writer
-from ckpt._collection import VarCollection, check_collection
+from ckpt._collection import check_collection
 from ckpt._disk import sync
 from ckpt._events import announce, held
 from ckpt._io import collect_arrays, plain_meta
@@ -102,23 +102,23 @@ class Checkpoint(Numbered):
             portable: Store bfloat16 and float8 as float32, which objax can read.
 
         Raises:
-            NotAVarCollectionError: ``vc`` is no such mapping.
-            UnsupportedValueError: A value is no plain array.
+            NotAVarCollectionError, UnsupportedValueError: It has what cannot be saved.
             OSError: The file could not be written; the older checkpoints are as they were.
         """
         check_collection(vc)
         number = operator.index(idx)
         given = {"metrics": metrics, "extra": extra, "portable": portable or None}
         options = {k: v for k, v in given.items() if v is not None}
-        if self._writer is None:
+        if self._writer is None or self._writer.is_writing_here:
             self._write(vc, number, options)
             return
-        self._writer.wait()  # it may still read the buffer
-        plain_meta(metrics, extra)  # what is wrong with these is said at once
-        arrays = collect_arrays(vc)
-        check_arrays(list(arrays), arrays.values())
-        copies, options = self._snapshot.take(arrays), deepcopy(options)
-        self._writer.start(lambda: self._write(VarCollection(copies.arrays()), number, options))
+        with self._writer.turn:
+            self._writer.wait()  # it may still read the buffer
+            plain_meta(metrics, extra)  # what is wrong with these is said at once
+            arrays = collect_arrays(vc)
+            check_arrays(list(arrays), arrays.values())
+            copies, options = self._snapshot.take(arrays), deepcopy(options)
+            self._writer.start(lambda: self._write(copies.variables(), number, options))
 
     def wait(self) -> None:
         """Wait until what was saved in the background has reached the disk, and the storage.

@@ -17,6 +17,7 @@ from ckpt._files import Naming
 from ckpt._load import as_known
 from ckpt._reader import open_npz
 from ckpt.errors import BrokenFileError, CkptError
+from expcore import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         for line in _lines(args):
-            print(line)
+            print(printable(line))
     except (CkptError, OSError) as error:
-        print(f"ckpt: {error}", file=sys.stderr)
+        print(printable(f"ckpt: {error}"), file=sys.stderr)
         return 1
     return 0
 

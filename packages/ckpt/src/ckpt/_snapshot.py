@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ckpt._collection import VarCollection
 from ckpt._npz import PIECE
+from ckpt._threads import each
 from expcore import anonymous
 
 if TYPE_CHECKING:
@@ -75,13 +77,14 @@ class Copies:
             place += -(-value.nbytes // ALIGN) * ALIGN
         pairs = zip(self.arrays().values(), values, strict=True)
         parts = [part for copy, value in pairs for part in _parts(copy, value)]
-        if total < MANY:
-            _copy(parts)
-            return
-        from concurrent.futures import ThreadPoolExecutor  # imports logging
+        threads = 1 if total < MANY else THREADS
+        shares = [parts[i::threads] for i in range(threads)]
+        for _ in each(_copy, shares, threads):
+            pass
 
-        with ThreadPoolExecutor(THREADS, "ckpt-copy") as pool:
-            list(pool.map(_copy, [parts[i::THREADS] for i in range(THREADS)]))
+    def variables(self) -> VarCollection:
+        """The copies as variables, to be saved."""
+        return VarCollection(self.arrays())
 
     def arrays(self) -> dict[str, Array]:
         """The copies by name."""

@@ -112,12 +112,12 @@ class Workers(Generic[T]):
 
                 self._pool = ThreadPoolExecutor(THREADS, "expcore-write")
             self._running.append(self._pool.submit(function, *args))
-        except RuntimeError:
-            if self._running:
+        except RuntimeError as error:
+            # Python takes on no work while it exits; what it took before is still done.
+            if self._running and "shutdown" not in str(error):
                 raise
-            # Python begins no threads while it exits.
             self._has_threads = False
-            return [function(*args)]
+            return [*self.rest(), function(*args)]
         return [self._running.popleft().result()] if len(self._running) > THREADS else []
 
     def rest(self) -> Iterator[T]:
