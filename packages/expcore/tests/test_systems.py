@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from expcore import InvalidKey, LocalStorage, write_file
+from expcore import InvalidKey, LocalStorage, printable, write_file
 from expcore.testing import keys
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
@@ -128,3 +129,12 @@ def test_a_file_whose_name_is_no_key_is_refused(tmp_path: Path) -> None:
     else:
         with pytest.raises(InvalidKey, match="NFC"):
             list(LocalStorage(tmp_path).list())
+
+
+def test_text_that_the_output_has_no_characters_for_is_written_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As into a pipe on Windows."""
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="cp1252"))
+
+    assert printable("café 日本") == "café \\u65e5\\u672c"

@@ -71,7 +71,7 @@ def code_from_wandb(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def run() -> int:
-        print(zip_from_wandb(options.wandb_path, options.output))
+        print(printable(str(zip_from_wandb(options.wandb_path, options.output))))
         return 0
 
     return _guarded(run)
@@ -96,11 +96,11 @@ def make_pyz(argv: Sequence[str] | None = None) -> int:
         stem = codebase.resolve().stem or "codesave"
         output = Path(options.output or codebase.resolve().parent / f"{stem}.pyz")
         if not codebase.is_dir():
-            print(make_runnable(codebase, options.launcher, output))
+            print(printable(str(make_runnable(codebase, options.launcher, output))))
             return 0
         with TemporaryDirectory() as scratch:
             saved = _save(options, Path(scratch, "codebase.zip"))
-            print(make_runnable(saved, options.launcher, output))
+            print(printable(str(make_runnable(saved, options.launcher, output))))
         return 0
 
     return _guarded(run)
@@ -155,7 +155,7 @@ def _verify(args: list[str]) -> int:
     for problem in problems:
         print(printable(problem))
     if not problems:
-        print(f"{path}: as it was saved")
+        print(printable(f"{path}: as it was saved"))
     return 1 if problems else 0
 
 

@@ -165,6 +165,8 @@ def _help(project: Project) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command ``savethat``; the status for the shell."""
+    from expcore import printable
+
     parser = argparse.ArgumentParser(prog="savethat", description="Make projects that keep runs.")
     commands = parser.add_subparsers(required=True, metavar="new")
     new = commands.add_parser("new", help="write a project to start from")
@@ -180,6 +182,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"savethat: {error}", file=sys.stderr)
         return 1
     for path in written:
-        print(folder / path)
-    print(f"\ncd {folder}; python -m {options.name} nodes")
+        print(printable(str(folder / path)))
+    print(printable(f"\ncd {folder}; python -m {options.name} nodes"))
     return 0
