@@ -189,6 +189,18 @@ def test_any_damage_is_one_error_and_a_later_checkpoint_replaces_it(zipped, tree
         assert verify(path) == []
 
 
+@pytest.mark.parametrize("use", [verify, UniqueCodebase, lambda path: list(show(path))])
+def test_members_before_the_beginning_of_the_file_are_damage(zipped, use):
+    path = zipped({"a.py": "x = 1\n"})
+    data = bytearray(path.read_bytes())
+    start = struct.unpack_from("<L", data, len(data) - 6)[0]
+    struct.pack_into("<L", data, len(data) - 6, start + 1000)  # where the directory is
+    path.write_bytes(data)
+
+    with pytest.raises(NotAZipError, match="outside of the file"):
+        use(path)
+
+
 @pytest.mark.parametrize("use", [verify, UniqueCodebase])
 def test_an_encrypted_member_is_refused(tree, tmp_path, use):
     path = tmp_path / "code.zip"

@@ -34,6 +34,9 @@ def opened(path: str | os.PathLike[str]) -> Generator[zipfile.ZipFile]:
 
     try:
         with zipfile.ZipFile(path) as archive:
+            # zipfile would look for such a member before the beginning of the file.
+            if any(member.header_offset < 0 for member in archive.infolist()):
+                raise zipfile.BadZipFile("a member lies outside of the file")
             yield archive
     except damage() as error:
         raise NotAZipError(str(path), str(error)) from error
