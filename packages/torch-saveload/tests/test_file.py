@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from torch_saveload import FormatError, UnsaveableError, save_load
-from torch_saveload._read import ModelFile
+from torch_saveload._file import ModelFile
 
 
 @save_load(version="1.2")

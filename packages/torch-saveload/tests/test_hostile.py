@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from torch_saveload import FormatError, TorchSaveloadError, save_load
+from torch_saveload._cli import main
 
 INDEX = "archive/torch_saveload.json"
 
@@ -104,6 +105,18 @@ def test_a_lying_index_is_a_typed_error(saved, lie):
             model.load("lie.pth", verify=False)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    "width", [{"$": "tuple", "items": 5}, {"$": "module", "config": 5}, [[[0] * 3] * 3] * 3, 900]
+)
+def test_the_shell_looks_at_any_arguments(saved, width, capsys):
+    width = nested(width) if isinstance(width, int) else width
+    rewrite("net.pth", "lie.pth", lambda i: i["config"].update(width=width))
+    assert main(["show", "lie.pth"]) == 0
+    main(["diff", "net.pth", "lie.pth"])
+    assert main(["verify", "lie.pth"]) == 1
+    assert "width" in capsys.readouterr().out
 
 
 def nested(depth):

@@ -17,7 +17,7 @@ from torch_saveload import (
     VersionMismatchError,
     save_load,
 )
-from torch_saveload._read import ModelFile
+from torch_saveload._file import ModelFile
 from torch_saveload._versions import Migration, plan
 
 

@@ -202,17 +202,17 @@ def test_shards_beside_a_damaged_index_are_left_alone(monkeypatch):
 
 
 def test_a_set_that_is_replaced_while_it_is_read_is_read_as_the_new_one(monkeypatch):
-    from torch_saveload import _read
+    from torch_saveload import _file
 
     Net().save("m.safetensors", max_shard_size=130)
-    new, read_set = Net(fill=0.25), _read.read_set
+    new, read_set = Net(fill=0.25), _file.read_set
 
     def late(*args):
-        monkeypatch.setattr(_read, "read_set", read_set)
+        monkeypatch.setattr(_file, "read_set", read_set)
         new.save("m.safetensors", max_shard_size=130)
         return read_set(*args)
 
-    monkeypatch.setattr(_read, "read_set", late)
+    monkeypatch.setattr(_file, "read_set", late)
     assert equal(Net.load("m.safetensors"), new)
 
 

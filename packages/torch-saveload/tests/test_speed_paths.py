@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_mapped_or_fetched_is_read_as_ever(hindrance, monk
 
     monkeypatch.setattr(mmap, "mmap", Map)
     monkeypatch.setattr("torch_saveload._mapped.PIECE_BYTES", 10_000)
-    monkeypatch.setattr("torch_saveload._read.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("torch_saveload._file.PIECE_BYTES", 10_000)
     for name in ("net.pth", "net.safetensors"):
         loaded = Net.load(name)
         assert torch.equal(loaded.layers[9].weight, model.layers[9].weight)

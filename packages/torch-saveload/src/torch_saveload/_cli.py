@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for line in args.lines(*(getattr(args, file) for file in args.files)):
             print(_printable(line))
-    except (TorchSaveloadError, OSError) as error:
+    except (TorchSaveloadError, OSError, RecursionError) as error:  # the last: nested too deep
         print(_printable(f"torch_saveload: {error}"), file=sys.stderr)
         return 1
     return 0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._read import ModelFile
+from ._file import ModelFile
 from ._unzip import ZipReader
 from ._write import pickle_of
 from .errors import CorruptError, FormatError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 _KILO = 1000
+_DEEPEST = 10
+"""How deeply nested arguments are shown."""
 
 
 def show(path: str | os.PathLike[str]) -> Iterator[str]:
@@ -132,18 +134,23 @@ def _count(record: TensorRecord) -> int:
     return count
 
 
-def _short(data: Any) -> str:
+def _short(data: Any, depth: int = 0) -> str:
     """Return plain data as people write it, where that is possible in a line."""
+    if depth > _DEEPEST:
+        return "..."
     if isinstance(data, dict) and "$" in data:
         words = [str(data["$"])]
         words += [str(data[key]) for key in ("type", "name", "value") if key in data]
-        if "items" in data:
-            words.append(", ".join(map(_short, data["items"])))
-        if "config" in data:
-            words.append(", ".join(f"{k}={_short(v)}" for k, v in data["config"].items()))
+        if isinstance(items := data.get("items"), list):
+            words.append(", ".join(_short(item, depth + 1) for item in items))
+        if isinstance(config := data.get("config"), dict):
+            words.append(", ".join(f"{k}={_short(v, depth + 1)}" for k, v in config.items()))
         return f"<{' '.join(words)}>"
     if isinstance(data, list):
-        return f"[{', '.join(map(_short, data))}]"
+        return f"[{', '.join(_short(item, depth + 1) for item in data)}]"
+    if isinstance(data, dict):
+        entries = (f"{json.dumps(k)}: {_short(v, depth + 1)}" for k, v in data.items())
+        return f"{{{', '.join(entries)}}}"
     return json.dumps(data)
 
 

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from ._leaves import Unencodable, encode_leaf, encode_number, is_tensor
 from ._quantized import quantization
 from ._registry import (
+    KNOW_HOW,
     MAX_DEPTH,
     KnownTypes,
     registered,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EXTRA_STATE = "the extra state "
-_KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
 
 
 class Encoder:
@@ -225,4 +225,4 @@ def _describe(value: object) -> tuple[str, str]:
             "pass its name and look it up in __init__, or make it the parameter's default"
             + (", or register_type it" if what == "class" else ""),
         )
-    return f"a {name}", _KNOW_HOW.format(name=name)
+    return f"a {name}", KNOW_HOW.format(name=name)

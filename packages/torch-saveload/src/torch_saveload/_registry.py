@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_DEPTH = 100
+KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._leaves import DECODERS
 from ._quantized import requantized
 from ._registry import (
+    KNOW_HOW,
     MAX_DEPTH,
     KnownTypes,
     registered_name,
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
-
-_KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
 
 
 class Undecodable(Exception):
@@ -145,7 +144,7 @@ class Decoder:
         if entry is None or entry.decode is None:
             raise Undecodable(
                 where,
-                f"unknown type {data['type']!r}: {_KNOW_HOW.format(name=data['type'])}",
+                f"unknown type {data['type']!r}: {KNOW_HOW.format(name=data['type'])}",
             )
         return entry.decode(self.decode(data["data"], where, depth))
 
@@ -195,7 +194,7 @@ class Decoder:
     def _from_torch(self, name: str, where: str) -> object:
         value = torch_value(name)
         if value is None:
-            raise Undecodable(where, f"unknown name {name!r}: {_KNOW_HOW.format(name=name)}")
+            raise Undecodable(where, f"unknown name {name!r}: {KNOW_HOW.format(name=name)}")
         return value
 
 
