@@ -8,10 +8,11 @@ import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from expcore import InvalidKey, LocalStorage, printable, write_file
+from expcore import InvalidKey, LocalStorage, open_atomic, printable, sweep, write_file
 from expcore.testing import keys
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
@@ -57,10 +58,18 @@ def test_where_macos_cannot_fsync_is_the_answer(
     assert len(synced) == 2
 
 
+class _Windows:
+    name = "nt"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replacement behaves as on Windows."""
-    monkeypatch.setattr("expcore._replace.os", SimpleNamespace(name="nt", strerror=os.strerror))
+    """Writers and sweepers do what they do on Windows."""
+    for module in ("_atomic", "_replace", "_temporary"):
+        monkeypatch.setattr(f"expcore.{module}.os", _Windows())
 
 
 @pytest.mark.usefixtures("windows")
@@ -95,6 +104,35 @@ def test_a_file_that_stays_open_stays_as_it_was(
 
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"1"
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_file_that_is_closed_to_be_renamed_is_not_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, swept = Path.replace, []
+
+    def sweep_first(self: Path, target: Path) -> Path:
+        swept.extend(sweep(tmp_path))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", sweep_first)
+    with open_atomic(tmp_path / "a") as file:
+        file.write(b"1")
+        file.flush()
+        os.utime(file.name, (0, 0))  # the last write was long ago
+
+    assert (swept, (tmp_path / "a").read_bytes()) == ([], b"1")
+
+
+@pytest.mark.usefixtures("windows")
+def test_what_nobody_renames_for_a_minute_is_swept(tmp_path: Path) -> None:
+    left = tmp_path / ".a.0123456789abcdef.tmp"
+    left.touch()
+    assert sweep(tmp_path) == []
+
+    os.utime(left, (0, 0))
+    assert sweep(tmp_path) == [left]
 
 
 @pytest.mark.usefixtures("windows")

@@ -160,6 +160,7 @@ def _placed(
             with suppress(OSError):
                 file.close()
         if os.name == "nt":  # an open file cannot be renamed there
+            os.utime(temporary)  # for sweepers: it is still ours when it is closed
             os.close(descriptor)
             descriptor = -1
         _put_in_place(temporary, target, overwrite=overwrite)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, TypeVar
@@ -11,6 +12,8 @@ from expcore._keys import TEMPORARY
 from expcore._locks import try_lock
 
 MAX_NAME_BYTES = 255
+CLOSED_S = 60
+"""Longer than a file is closed before it has its name, see :func:`sweep`."""
 P = TypeVar("P", bound=PurePath)
 
 
@@ -53,8 +56,10 @@ def _is_linked(descriptor: int, path: Path) -> bool:
 
 def _remove_if_abandoned(path: Path) -> bool:
     if os.name == "nt":
-        # Python opens files there without sharing their deletion: a live writer's file stays.
+        # There no file is removed while it is open; but its writer closes it to rename it.
         try:
+            if time.time() - path.stat().st_mtime < CLOSED_S:
+                return False
             path.unlink()
         except OSError:
             return False
@@ -78,7 +83,7 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
     """Remove what killed writers left in a folder (not below it).
 
     A live writer holds a lock on its file, and its file stays. Where the file system has no
-    locks, nothing is removed.
+    locks, nothing is removed; on Windows, what nobody has open and is a minute old.
 
     Returns:
         The files that were removed.
