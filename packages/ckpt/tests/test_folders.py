@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import os
 import shutil
 from pathlib import Path
@@ -80,6 +81,7 @@ def test_a_folder_that_was_removed_meanwhile_is_made_again_on_request(net, maked
             checkpoint.save(net, 1)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_a_link_to_itself_among_the_checkpoints_is_passed_over(checkpoint, net) -> None:
     checkpoint.save(net, 1)
     (FOLDER / "0000000002.npz").symlink_to("0000000002.npz")

@@ -370,12 +370,22 @@ def test_a_modules_extra_state_comes_back() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: torch.ones(2, 2).to_sparse(), lambda: torch.ones(2, device="meta")],
-    ids=["sparse", "meta"],
+    [
+        lambda: torch.ones(2, 2).to_sparse(),
+        lambda: torch.ones(2, device="meta"),
+        lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+    ],
+    ids=["sparse", "meta", "quantized"],
 )
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_a_tensor_without_plain_values_is_refused(make) -> None:
     with pytest.raises(ckpt.UnsupportedValueError, match=r"'x'.*no plain array"):
         ckpt.save_var_collection(io.BytesIO(), ckpt.torch_variables(x=make()))
+
+
+def test_a_module_that_has_no_shapes_yet_is_refused_by_name() -> None:
+    with pytest.raises(ckpt.UnsupportedValueError, match=r"'model/weight'.*run once"):
+        ckpt.save_var_collection(io.BytesIO(), ckpt.torch_variables(torch.nn.LazyLinear(2)))
 
 
 def test_a_variable_of_ones_own_may_hold_a_tensor() -> None:

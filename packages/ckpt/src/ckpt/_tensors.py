@@ -53,13 +53,15 @@ def tensor_to_array(name: str, tensor: torch.Tensor) -> Array:
     Raises:
         UnsupportedValueError: It is sparse, quantized, or has no values (meta device).
     """
+    kind = f"{tensor.dtype} tensor, {tensor.layout} on {tensor.device}"
+    if tensor.is_quantized:  # its bits alone do not say its values
+        raise UnsupportedValueError(name, f"a {kind} has no plain array of values")
     try:
         plain = tensor.detach().resolve_conj().resolve_neg().cpu()
         if plain.dtype in NATIVE:
             return plain.numpy()
         return plain.view(BITS[plain.element_size()]).numpy().view(array_dtype(plain.dtype))
     except (RuntimeError, TypeError, KeyError, NotImplementedError) as error:
-        kind = f"{tensor.dtype} tensor, {tensor.layout} on {tensor.device}"
         raise UnsupportedValueError(name, f"a {kind} has no plain array of values") from error
 
 

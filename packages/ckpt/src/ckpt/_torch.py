@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler
 
 from ckpt._collection import Stored, VarCollection, Variable
 from ckpt._torch_state import OptimizerState, State
-from ckpt.errors import InvalidOptionError, NotAVarCollectionError
+from ckpt.errors import InvalidOptionError, NotAVarCollectionError, UnsupportedValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,6 +106,9 @@ def _module_parts(
         if last == EXTRA:
             part = module.get_submodule(owner)
             yield State(f"{prefix}/{key}", part.get_extra_state, part.set_extra_state)
+        elif is_lazy(value):
+            reason = "it has no shape before its module has run once"
+            raise UnsupportedValueError(f"{prefix}/{key}", reason)
         else:
             yield f"{prefix}/{key}", shared.setdefault(_identity(value), TensorVariable(value))
 
