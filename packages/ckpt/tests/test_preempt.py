@@ -34,13 +34,13 @@ print(saves == [step], step, flush=True)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_real_signal_saves_once_at_the_end_of_the_step_and_stops_the_loop(number) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_real_signal_saves_once_at_the_end_of_the_step_and_stops_the_loop(name) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TRAINING], stdout=subprocess.PIPE, text=True
     ) as training:
         assert training.stdout.readline() == "running\n"
-        training.send_signal(number)
+        training.send_signal(getattr(signal, name))
         once, step = training.stdout.readline().split()
 
     assert training.returncode == 0

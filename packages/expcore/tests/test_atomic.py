@@ -281,6 +281,7 @@ def test_a_stage_that_cannot_be_computed_ends_the_write(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "pwrite"), reason="what is written is counted by another call")
 def test_a_short_last_stage_may_be_written_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import stat
+import sys
 
 import pytest
 
@@ -220,6 +221,7 @@ if __name__ == "__main__":
     assert len(list((tmp_path / "elsewhere").rglob("*.pkl"))) == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")
 def test_folders_and_files_are_for_their_owner_alone(load, home):
     module = load("""
         @ptd.persistf(groupby=["x"])

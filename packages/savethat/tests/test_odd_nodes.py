@@ -89,6 +89,7 @@ class Forks(savethat.Node[Odd, list]):
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the heartbeat tells")
 def test_a_process_that_leaves_without_a_word_leaves_a_lost_run(project: Project) -> None:
     project.write("my_project/odd.py", ODD)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,7 +138,7 @@ def _parts(  # noqa: PLR0917
 
 def _asked_for(path: Path) -> Chosen:
     found = path.stat()
-    return Chosen(path.name, str(path), found.st_size, os.access(path, os.X_OK))
+    return Chosen(path.name, str(path), found.st_size, bool(found.st_mode & stat.S_IXUSR))
 
 
 def _libraries_in(folder: Path) -> Iterator[Path]:
