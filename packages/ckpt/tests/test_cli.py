@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +157,32 @@ def test_an_average_of_different_variables_is_refused(capsys, net) -> None:
 
     assert "'w' has shape (2, 3), but (2, 4) in a.npz" in capsys.readouterr().err
     assert not Path("mean.npz").exists()
+
+
+def test_a_name_of_several_lines_is_shown_in_one(capsys) -> None:
+    ckpt.save_var_collection("x.npz", ckpt.VarCollection({"a\n2 variables, fine": 1}))
+
+    main(["show", "x.npz"])
+
+    assert capsys.readouterr().out.splitlines()[0].startswith(r"a\n2 variables, fine  int64")
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "ckpt", "show", "logs/ckpt/0000000005.npz"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # as `head` does
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (1, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_an_average_can_be_written_to_a_pipe() -> None:
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+
+    assert main(["average", "logs/ckpt/0000000005.npz", "-o", "pipe"]) == 0
+
+    with np.load(io.BytesIO(os.read(reader, 1 << 16))) as file:
+        assert file["names"].tolist() == ["w", "b"]
+    os.close(reader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,11 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         for line in _lines(args):
-            print(printable(line))
+            print(one_line(line))
+        print(end="", flush=True)
+    except BrokenPipeError:  # whoever reads has enough, like `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (CkptError, OSError) as error:
-        print(printable(f"ckpt: {error}"), file=sys.stderr)
+        print(one_line(f"ckpt: {error}"), file=sys.stderr)
         return 1
     return 0
+
+
+def one_line(text: str) -> str:
+    r"""Text as one line on a terminal, whatever names are in it.
+
+    >>> print(one_line("a\nb"))
+    a\nb
+    """
+    return printable(text.replace("\n", "\\n"))
 
 
 def _lines(args: Any) -> Iterator[str]:
