@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import json
 import os
 import warnings
@@ -189,6 +190,7 @@ def test_results_that_cannot_be_read_are_named(project: Project, content: bytes 
         savethat.Storage(run.parent).load_results(run.name)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")
 def test_no_command_hands_control_characters_to_the_terminal(project: Project, run: Path) -> None:
     (run / "a\x1b[2Jb").touch()
     change(run / "reproducible.json", packages={"\x1b[31mevil": "\x1b]0;t\x07"})

@@ -98,6 +98,7 @@ def test_what_was_typed_in_is_refused_with_a_way_out(project: Project) -> None:
 
 
 @needs_git
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_git_gives_back_a_project_behind_a_link_with_its_submodules(
     project: Project, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def state_of(folder: Path) -> str:
     return str(run["run_state"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the heartbeat tells")
 def test_a_run_is_running_until_its_process_is_killed(
     tmp_path: Path, process: subprocess.Popen[str]
 ) -> None:

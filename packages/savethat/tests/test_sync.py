@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ def run_offline(
     return run_it
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")
 def test_a_file_whose_name_no_storage_keeps_does_not_hold_up_the_others(
     synced: savethat.Storage, elsewhere: savethat.Storage, node_that: NodeThat
 ) -> None:
