@@ -129,6 +129,25 @@ def test_a_file_is_mapped_from_large_pages_where_there_are_any(monkeypatch):
     assert advice[0] == (mmap.MADV_HUGEPAGE,)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="there is no such advice")
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_what_is_written_once_more_does_not_stay_in_the_page_cache(name, monkeypatch):
+    """Small pages in it would have the file read into small pages."""
+    forgotten, advise = [], os.posix_fadvise
+
+    def noted(file, start, length, advice):
+        assert advice == os.POSIX_FADV_DONTNEED
+        forgotten.append((start, length))
+        advise(file, start, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", noted)
+    monkeypatch.setattr("torch_saveload._write.LARGE_BYTES", 10_000)
+    Net().save(name)
+    assert len(forgotten) == (10 if name == "net.pth" else 1)
+    for start, length in forgotten:
+        assert start % mmap.PAGESIZE == length % mmap.PAGESIZE == 0 < length
+
+
 def test_loading_leaves_the_garbage_collector_as_it_was():
     Net().save("net.pth")
     Net.load("net.pth")
