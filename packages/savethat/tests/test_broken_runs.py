@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import json
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
