@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -210,3 +212,30 @@ def test_errors_survive_pickling():
     for error in made:
         again = pickle.load(io.BytesIO(pickle.dumps(error)))
         assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such homes")
+@pytest.mark.parametrize("home", ["a file", "missing"])
+def test_without_a_home_that_can_be_written_the_cache_is_a_temporary_folder(
+    zipped, tmp_path, monkeypatch, home
+):
+    path = zipped({"model.py": "x = 1\n"})
+    (tmp_path / "file").touch()
+    (tmp_path / "temporary").mkdir()
+    for name in ("CODESAVE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    if home == "a file":
+        monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    else:
+        monkeypatch.setattr(Path, "home", _no_home)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    codebase = UniqueCodebase(path)
+
+    assert codebase.import_module("model").x == 1
+    assert codebase.folder.parents[1] == tmp_path / "temporary" / f"codesave-{os.getuid()}"
+    assert codebase.folder.parents[1].stat().st_mode & 0o777 == 0o700
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")

@@ -278,6 +278,8 @@ def test_by_products_stay_out(tree, tmp_path):
         "wandb/run-1/files/config.yaml",
         ".git/config",
         "sub/.venv/x.py",
+        "nohup.out",
+        "slurm-4711.out",
     ]
     folder = tree(dict.fromkeys([*junk, "wandb2/x.py", "sub/a.py"], ""))
 

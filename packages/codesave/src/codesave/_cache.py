@@ -32,17 +32,38 @@ _THREADS = 4
 
 
 def cache_folder() -> Path:
-    """The folder of all unpacked codebases: ``CODESAVE_CACHE``, or the platform's cache folder."""
+    """The folder of all unpacked codebases: ``CODESAVE_CACHE``, or the platform's cache folder.
+
+    Where that cannot be written, or there is no home, it is a folder among the temporary ones.
+    """
     chosen = os.environ.get("CODESAVE_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()
+    try:
+        folder = _platforms_folder() / "codesave"
+    except RuntimeError:  # the user of a container may have no home
+        return _temporary_folder()
+    return folder if _can_be_written(folder) else _temporary_folder()
+
+
+def _platforms_folder() -> Path:
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "codesave"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _can_be_written(folder: Path) -> bool:
+    place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def _temporary_folder() -> Path:
+    from tempfile import gettempdir
+
+    user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
+    return Path(gettempdir(), f"codesave-{user}")
 
 
 def key_of(digest: str) -> str:

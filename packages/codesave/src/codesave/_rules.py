@@ -23,7 +23,7 @@ _SOURCE_SUFFIXES = frozenset(
 )
 _NEVER_CODE_NAMES = (
     ".git .hg .svn .bzr __pycache__ node_modules .venv .tox .nox .eggs .mypy_cache .pytest_cache "
-    ".ruff_cache .hypothesis .ipynb_checkpoints .DS_Store *.pyc *.pyo"
+    ".ruff_cache .hypothesis .ipynb_checkpoints .DS_Store *.pyc *.pyo nohup.out slurm-*.out"
 ).split()
 _NEVER_CODE = any_of(_NEVER_CODE_NAMES)
 
