@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
     assert not other.try_acquire()
     # As the kernel does for a parent that is killed.
     _byte_locks._held.discard(lock)
-    os.close(lock.give_up())
+    os.close(lock.give_up()[0])
     os.write(from_parent, b"1")
     assert os.read(to_parent, 3) == b"yes"
     os.write(from_parent, b"2")
@@ -90,6 +91,31 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
         os.close(descriptor)
     other.acquire()
     other.release()
+
+
+def open_files():
+    """The descriptors of this process, without the one that lists them."""
+    return {int(path.name) for path in Path("/proc/self/fd").iterdir() if path.exists()}
+
+
+@linux
+def test_a_lock_outlives_a_daemon_that_closes_all_descriptors(tmp_path):
+    first, second = (LockFolder(tmp_path).lock(5) for _ in range(2))
+    before = open_files()
+    first.acquire()
+    first.release()  # the open file is kept
+    (kept,) = open_files() - before
+    os.close(kept)
+    with (tmp_path / "log").open("w") as log:
+        assert log.fileno() == kept
+
+        first.acquire()
+        second_got_it = second.try_acquire()
+        first.release()
+        log.write("still open")
+
+    assert not second_got_it
+    assert (tmp_path / "log").read_text() == "still open"
 
 
 def test_writers_of_a_bucket_exclude_each_other_whatever_their_granularity(tmp_path):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -36,20 +37,38 @@ MOST_OPEN = 32
 KEYS = 1 << 40
 """From here on, a byte's number is that of a key; before, that of a bucket."""
 
-_open_files: dict[tuple[str, bool], int] = {}
-"""Descriptors of files that nobody holds a lock of, by name and whether for a bucket or a key.
+_File = tuple[int, int]
+"""A descriptor and its inode: a daemon closes all, and their numbers come to mean others."""
+
+_open_files: dict[tuple[str, bool], _File] = {}
+"""Files that nobody holds a lock of, by name and whether for a bucket or a key.
 
 Threads share them by `pop` and `setdefault`, which are atomic.
 """
+_NONE = (-1, 0)
 _held: set[ByteLock] = set()
 """Locks that somebody holds or waits for."""
 
 
 def _close_all() -> None:
-    for descriptor in (*_open_files.values(), *(lock.give_up() for lock in _held)):
-        os.close(descriptor)
+    for file in (*_open_files.values(), *(lock.give_up() for lock in _held)):
+        _close(file)
     _open_files.clear()
     _held.clear()
+
+
+def _close(file: _File) -> None:
+    if _links(file) is not None:
+        os.close(file[0])
+
+
+def _links(file: _File) -> int | None:
+    """Return by how many names a file is known; None if the descriptor is not its any more."""
+    try:
+        status = os.fstat(file[0])
+    except OSError:
+        return None
+    return status.st_nlink if status.st_ino == file[1] else None
 
 
 os.register_at_fork(after_in_child=_close_all)
@@ -66,7 +85,7 @@ class ByteLock:
         length: How many bytes from there; 0 for all.
     """
 
-    __slots__ = ("_descriptor", "_instead", "_length", "_offset", "_other", "_path", "_private")
+    __slots__ = ("_file", "_instead", "_length", "_offset", "_other", "_path", "_private")
 
     def __init__(
         self,
@@ -80,7 +99,7 @@ class ByteLock:
         self._path, self._private, self._instead = path, private, instead
         self._offset, self._length = offset, length
         self._other: Lock | None = None
-        self._descriptor = -1
+        self._file = _NONE
 
     def acquire(self) -> None:
         """Wait for it.
@@ -100,40 +119,45 @@ class ByteLock:
 
     def release(self) -> None:
         """Give it back."""
-        descriptor = self._descriptor
-        if descriptor < 0:
+        file = self._file
+        if file is _NONE:
             if self._other is not None:
                 self._other.release()
             return  # or this process was forked while its parent held the lock
         # A process forked just now may share the description: closing it would not unlock.
         request = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, self._offset, self._length, 0)
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+        with suppress(OSError):  # it was closed by others, which frees the lock
+            fcntl.fcntl(file[0], fcntl.F_OFD_SETLK, request)
         _held.discard(self)
-        self._descriptor = -1
-        if _open_files.setdefault((self._path, self._offset < KEYS), descriptor) != descriptor:
-            os.close(descriptor)
+        self._file = _NONE
+        if _open_files.setdefault((self._path, self._offset < KEYS), file) is not file:
+            _close(file)
         elif len(_open_files) > MOST_OPEN:
-            os.close(_open_files.popitem()[1])
+            _close(_open_files.popitem()[1])
 
-    def give_up(self) -> int:
-        """Return the descriptor, which is the caller's now."""
-        descriptor, self._descriptor = self._descriptor, -1
-        return descriptor
+    def give_up(self) -> _File:
+        """Return the open file, which is the caller's now."""
+        file, self._file = self._file, _NONE
+        return file
 
     def _take(self, *, wait: bool) -> bool:
         command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
         request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, self._offset, self._length, 0)
         while True:
-            self._descriptor = _open_files.pop((self._path, self._offset < KEYS), -1)
-            if self._descriptor < 0:
-                self._descriptor = self._open()
+            self._file = _open_files.pop((self._path, self._offset < KEYS), _NONE)
+            is_kept = self._file is not _NONE
+            if not is_kept:
+                self._file = self._open()
             _held.add(self)
             try:
-                fcntl.fcntl(self._descriptor, command, request)
-                if os.fstat(self._descriptor).st_nlink:
+                fcntl.fcntl(self._file[0], command, request)
+                if _links(self._file):
                     return True
             except OSError as error:
+                is_another = is_kept and _links(self._file) is None
                 self._close()
+                if is_another:
+                    continue
                 if error.errno in _TAKEN:
                     return False
                 if error.errno in _UNSUPPORTED:
@@ -142,7 +166,7 @@ class ByteLock:
             except BaseException:  # an interrupt while waiting
                 self._close()
                 raise
-            self._close()  # the file was removed meanwhile
+            self._close()  # the file was removed meanwhile, or is another
 
     def _take_other(self, *, wait: bool) -> bool:
         self._other = self._instead(self._offset)
@@ -153,13 +177,14 @@ class ByteLock:
 
     def _close(self) -> None:
         _held.discard(self)
-        os.close(self.give_up())
+        _close(self.give_up())
 
-    def _open(self) -> int:
+    def _open(self) -> _File:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         mode = 0o600 if self._private else 0o666
         try:
-            return open_file(self._path, flags, mode)
+            descriptor = open_file(self._path, flags, mode)
         except FileNotFoundError:
             make_folder(Path(self._path).parent, trust=not self._private)
-            return open_file(self._path, flags, mode)
+            descriptor = open_file(self._path, flags, mode)
+        return descriptor, os.fstat(descriptor).st_ino

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,7 +109,9 @@ class Limit:
             compact(bucket, lock, trust=store.trust, without=keys)
             for candidate in leaving:
                 if candidate.sidecar is not None:
-                    candidate.sidecar.unlink(missing_ok=True)
+                    # Windows refuses while someone has it mapped; then `ptd gc` finds it later.
+                    with suppress(PermissionError):
+                        candidate.sidecar.unlink(missing_ok=True)
         for store in stores:
             left = [c for c in candidates if c.store is store]
             write_file(store.folder / FILE, b"".join(_RECORD.pack(c.key, c.used_ns) for c in left))

@@ -126,6 +126,8 @@ def _remove_orphan(sidecar: Path, path: Path, store: Store) -> int:
             return 0
         size = sidecar.stat().st_size
         sidecar.unlink()
+    except PermissionError:
+        return 0  # Windows refuses while someone has it mapped
     finally:
         lock.release()
     return size
