@@ -125,3 +125,16 @@ def test_skip_syncing_keeps_runs_local(toml: Path, tmp_path: Path) -> None:
     config = load_config(package="my_project", credential_file=credentials)
 
     assert (config.remote, config.local_path) == (None, tmp_path)
+
+
+def test_a_user_without_a_home_has_no_credentials_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expanduser(path: Path) -> Path:
+        if str(path).startswith("~"):
+            raise RuntimeError("Could not determine home directory.")
+        return path
+
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+
+    assert load_config(default_dir=tmp_path).local_path == tmp_path / "data_storage"

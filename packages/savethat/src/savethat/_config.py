@@ -124,7 +124,11 @@ def load_config(
 def find_credential_file(given: str | os.PathLike[str] | None = None) -> Path:
     """The credentials file: the one given, ``$SAVETHAT_CREDENTIALS``, or the one at home."""
     default = os.environ.get("SAVETHAT_CREDENTIALS", "~/savethat_credentials.toml")
-    return Path(default if given is None else given).expanduser()
+    file = Path(default if given is None else given)
+    try:
+        return file.expanduser()
+    except RuntimeError:  # the user of a container may have no home
+        return file
 
 
 def _read(file: Path) -> dict[str, Any]:
