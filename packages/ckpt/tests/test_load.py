@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,30 @@ def test_a_large_mapped_array_is_verified_in_parts(monkeypatch) -> None:
         pytest.raises(ckpt.BrokenFileError, match="checksum"),
     ):
         arrays["w"]
+
+
+def test_threads_may_read_from_one_file_object() -> None:
+    """One seeks while another reads."""
+    names = [f"w{i}" for i in range(50)]
+    data = io.BytesIO()
+    arrays = {name: np.full(10_000, i) for i, name in enumerate(names)}
+    ckpt.save_var_collection(data, ckpt.VarCollection(arrays))
+
+    with ckpt.load(SlowFile(data.getvalue())) as loaded, ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(loaded.__getitem__, names))
+
+    assert all(
+        np.array_equal(array, arrays[name]) for name, array in zip(names, found, strict=True)
+    )
+
+
+class SlowFile(io.BytesIO):
+    """One that lets other threads run between a seek and the read."""
+
+    def seek(self, *args: int) -> int:
+        place = super().seek(*args)
+        threading.Event().wait(0.0001)
+        return place
 
 
 @pytest.mark.parametrize("mapped", [False, True])

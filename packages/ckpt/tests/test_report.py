@@ -115,6 +115,74 @@ def test_bfloat16_is_stored_as_float32_if_asked_and_comes_back() -> None:
     assert np.array_equal(target["x"].value.view(np.uint16)[numbers], bits[numbers])
 
 
+@pytest.mark.parametrize(
+    ("stored", "into"),
+    [
+        (np.array([1, 1 << 40]), np.int32),
+        (np.array([300], np.uint16), np.int8),
+        (np.array([200], np.uint8), np.int8),
+        (np.array([1.0, 1e300]), np.float32),
+        (np.array([70_000]), np.float16),
+        (np.array([1e300 + 0j]), np.complex64),
+    ],
+)
+def test_a_number_beyond_the_range_of_a_dtype_is_not_cast(stored, into) -> None:
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.VarCollection({"x": stored}))
+    target = ckpt.VarCollection({"x": np.zeros(stored.shape, into)})
+
+    with pytest.raises(ckpt.DtypeMismatchError):
+        ckpt.load_var_collection(file, target, cast=True)
+
+    assert not target["x"].value.any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("int8", 300), ("float16", 1e6), ("float8_e4m3fn", 1e6)]
+)
+def test_nor_does_a_tensor_take_it(dtype, value) -> None:
+    torch = pytest.importorskip("torch")
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.VarCollection({"x": np.array([value])}))
+    tensor = torch.zeros(1, dtype=getattr(torch, dtype))
+
+    with pytest.raises(ckpt.DtypeMismatchError):
+        ckpt.load_var_collection(file, ckpt.torch_variables(x=tensor), cast=True)
+
+
+def test_infinities_nan_and_the_very_small_are_cast() -> None:
+    file = io.BytesIO()
+    ckpt.save_var_collection(
+        file, ckpt.VarCollection({"x": np.array([np.inf, -np.inf, np.nan, 1e-300, 1.1, 0])})
+    )
+    target = ckpt.VarCollection({"x": np.zeros(6, np.float32)})
+
+    ckpt.load_var_collection(file, target, cast=True)
+
+    expected = np.array([np.inf, -np.inf, np.nan, 0, np.float32(1.1), 0])
+    np.testing.assert_array_equal(target["x"].value, expected)
+
+
+def test_what_is_cast_to_the_stored_form_of_bfloat16_is_bfloat16() -> None:
+    """numpy itself would put the numbers where the bits belong."""
+    pytest.importorskip("ml_dtypes")
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.VarCollection({"x": np.array([1, -2], np.float32)}))
+    target = ckpt.VarCollection({"x": np.zeros(2, [("bfloat16", "<u2")])})
+
+    ckpt.load_var_collection(file, target, cast=True)
+
+    assert target["x"].value["bfloat16"].tolist() == [0x3F80, 0xC000]
+
+
+def test_a_selection_may_be_gone_through_once_only(saved) -> None:
+    vc = zeros("encoder/w", "encoder/b", "head/w")
+
+    found = saved.restore(vc, only=(pattern for pattern in ["encoder/*", "head/*"]))
+
+    assert found.loaded == ("encoder/w", "encoder/b", "head/w")
+
+
 def test_bfloat16_is_cast_to_float32_without_ml_dtypes() -> None:
     stored = np.array([0x3F80, 0x4020], "<u2").view([("bfloat16", "<u2")])
     file = io.BytesIO()

@@ -29,7 +29,7 @@ class Options:
     """What of a file is restored, and how."""
 
     renamer: Renamer | None = None
-    only: str | Iterable[str] | None = None
+    only: Sequence[str] | None = None
     strict: bool = True
     cast: bool = False
 
@@ -73,12 +73,16 @@ class Accepting:
         """Take an assignment back."""
 
 
-def selected(aliases: AliasSet, only: str | Iterable[str]) -> bool:
+def as_patterns(only: str | Iterable[str] | None) -> Sequence[str] | None:
+    """Patterns that can be gone through more than once; None stands for all."""
+    return [only] if isinstance(only, str) else None if only is None else list(only)
+
+
+def selected(aliases: AliasSet, patterns: Sequence[str]) -> bool:
     """Whether a variable is among those asked for, by any of its names."""
     variable, names = aliases
     if isinstance(variable, Accepting):  # an optimizer's state is restored whole
         names = [*names, variable.whole, f"{variable.whole}/"]
-    patterns = [only] if isinstance(only, str) else list(only)
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 

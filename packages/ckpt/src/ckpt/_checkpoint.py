@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ckpt._assign import Report
+from ckpt._assign import Report, as_patterns
 from ckpt._background import Writer
 from ckpt._collection import check_collection
 from ckpt._disk import sync
@@ -190,12 +190,12 @@ class Checkpoint(Numbered):
         Raises:
             CheckpointNotFoundError: There is no checkpoint ``idx`` (FileNotFoundError).
             BrokenFileError: Checkpoint ``idx`` is broken, or all are (ValueError).
-            MissingVariablesError, ShapeMismatchError, DtypeMismatchError: The checkpoint is
-                whole, but of other variables.
+            MissingVariablesError, ShapeMismatchError, DtypeMismatchError: It is of others.
         """
         check_collection(vc)
         self.wait()
-        given = {"renamer": rename, "only": only, "strict": strict and None, "cast": cast or None}
+        parts = as_patterns(only)
+        given = {"renamer": rename, "only": parts, "strict": strict and None, "cast": cast or None}
         load = partial(self._load, vc, {k: v for k, v in given.items() if v is not None})
         if idx is None:
             found = restore_newest(self._folder, self._remote, load, self._file)

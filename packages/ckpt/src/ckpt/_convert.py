@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ckpt._dtypes import as_numbers, stored_dtype
+from ckpt._dtypes import as_numbers, known_dtype, stored_dtype
 from ckpt.errors import UnsupportedValueError
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _is_from(module: str, kind: str, value: Any) -> bool:
 def cast_like(value: Any, array: Array, dtype: Dtype) -> Any:
     """Numbers of another dtype as the kind of value that they replace.
 
-    None if that would lose more than precision: a float does not become an integer.
+    None if that would lose more than precision: a float does not become an integer, nor a number
+    one that is beyond the range of the other dtype.
     """
     numbers = as_numbers(array)
     target = np.dtype(np.float32) if stored_dtype(dtype) != dtype or dtype.names else dtype
@@ -101,11 +102,28 @@ def cast_like(value: Any, array: Array, dtype: Dtype) -> Any:
     source = numbers.dtype if numbers.dtype.kind in "biufc" else np.dtype(np.float32)
     if not np.can_cast(source, target, "same_kind"):
         return None
+    exact = np.complex128 if target.kind == "c" else np.float64
     if _is_from("torch", "Tensor", value):
         from ckpt._tensors import NATIVE, make_tensor
 
         plain = numbers if numbers.dtype.kind in "biufc" else numbers.astype(np.float32)
         native = {dtype: torch for torch, dtype in NATIVE.items()}
-        return make_tensor(plain, native[plain.dtype]).to(value.device, value.dtype)
-    with np.errstate(invalid="ignore"):  # a NaN stays one, which ml_dtypes need not be told
-        return like(value, numbers.astype(dtype))
+        tensor = make_tensor(plain, native[plain.dtype]).to(value.device, value.dtype)
+        back = tensor.to(native[np.dtype(exact)]).cpu().numpy()
+        return tensor if _is_near(numbers.astype(exact), back) else None
+    known = known_dtype(dtype) if dtype.names else dtype
+    if known is None:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):  # which is judged below
+        made = numbers.astype(known)
+        if not _is_near(numbers.astype(exact), made.astype(exact)):
+            return None
+    return like(value, made.view(dtype))
+
+
+def _is_near(before: Array, after: Array) -> bool:
+    """Whether only precision was lost: what is at least 1 changed by no more than half of it."""
+    size = np.abs(before)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(after - before) <= size / 2
+    return bool((near | (size < 1) | ~np.isfinite(before)).all())

@@ -97,6 +97,17 @@ def is_named_bits(dtype: Dtype) -> bool:
     return EXTENDED.fullmatch(name) is not None and dtype == named_bits(name, dtype.itemsize)
 
 
+def known_dtype(stored: Dtype) -> Dtype | None:
+    """The dtype of ``ml_dtypes`` for an extended type in a file; None if there is none here."""
+    if stored.names is None or not is_named_bits(stored):
+        return None
+    try:
+        found = getattr(import_module("ml_dtypes"), stored.names[0], None)
+    except ImportError:
+        return None
+    return None if found is None else np.dtype(found)
+
+
 def as_numbers(array: Array) -> Array | None:
     """Values of an extended type as numbers that numpy can convert; None if nothing here can.
 
@@ -112,11 +123,7 @@ def as_numbers(array: Array) -> Array | None:
     name = array.dtype.names[0]
     if name == "bfloat16":
         return (array[name].astype(np.uint32) << 16).view(np.float32)
-    try:
-        ml_dtypes: Any = import_module("ml_dtypes")
-    except ImportError:
-        return None
-    dtype = getattr(ml_dtypes, name, None)
+    dtype = known_dtype(array.dtype)
     return None if dtype is None else array.view(dtype)
 
 

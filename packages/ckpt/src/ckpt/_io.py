@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt._assign import Options, Report, restore_variables
+from ckpt._assign import Options, Report, as_patterns, restore_variables
 from ckpt._collection import alias_sets, check_collection
 from ckpt._convert import to_array
 from ckpt._direct import write_npz
@@ -122,7 +122,7 @@ def load_var_collection(
     """
     check_collection(vc)  # what was asked for is judged before the file is
     with open_npz(file) as reader:
-        return restore_variables(reader, vc, Options(renamer, only, strict, cast))
+        return restore_variables(reader, vc, Options(renamer, as_patterns(only), strict, cast))
 
 
 def collect_arrays(vc: Any) -> dict[str, Array]:

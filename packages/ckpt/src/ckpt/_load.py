@@ -5,12 +5,11 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from importlib import import_module
 from typing import Any, Self, cast
 
 import numpy as np
 
-from ckpt._dtypes import Array, is_named_bits
+from ckpt._dtypes import Array, known_dtype
 from ckpt._npy import shaped
 from ckpt._reader import NpzReader, blamed, open_npz
 from ckpt._source import FileOrPath, PathSource, StreamSource, name_of
@@ -119,13 +118,7 @@ def _mapped(reader: NpzReader) -> Array:
 
 def as_known(array: Array) -> Array:
     """An array of an extended type as that type, if ``ml_dtypes`` is installed."""
-    names = array.dtype.names
-    if names is None or not is_named_bits(array.dtype):
-        return array
-    try:
-        known = getattr(import_module("ml_dtypes"), names[0], None)
-    except ImportError:
-        return array
+    known = known_dtype(array.dtype)
     return array if known is None else array.view(known)
 
 

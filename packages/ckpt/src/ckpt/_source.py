@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import threading
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +29,7 @@ class PathSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.file = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 -- closed by open_source
         self.size = os.fstat(self.file.fileno()).st_size
+        self._lock = threading.Lock()
 
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
@@ -41,8 +43,9 @@ class PathSource:
             if hasattr(os, "preadv"):
                 count = os.preadv(self.file.fileno(), [buffer[done:]], offset + done)
             else:
-                self.file.seek(offset + done)
-                count = self.file.readinto(buffer[done:])
+                with self._lock:
+                    self.file.seek(offset + done)
+                    count = self.file.readinto(buffer[done:])
             if not count:
                 break
             done += count
@@ -57,16 +60,18 @@ class StreamSource:
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.size = file.seek(0, os.SEEK_END)
+        self._lock = threading.Lock()  # another thread may seek meanwhile
 
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
-        self.file.seek(offset)
         out = bytearray()
-        while len(out) < length:
-            part = self.file.read(min(length - len(out), 1 << 24))
-            if not part:
-                break
-            out += part
+        with self._lock:
+            self.file.seek(offset)
+            while len(out) < length:
+                part = self.file.read(min(length - len(out), 1 << 24))
+                if not part:
+                    break
+                out += part
         return bytes(out)
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
