@@ -11,7 +11,6 @@ import zipfile
 import pytest
 
 from codesave import checkpoint
-from codesave._git import without_credentials
 
 
 def manifest(zip_path) -> dict:
@@ -109,18 +108,3 @@ def test_a_repository_without_commits_is_no_problem(tree, tmp_path):
 
     assert (found["commit"], found["remote"], found["diff"]) == (None, None, "")
     assert found["untracked"] == ["a.py"]
-
-
-@pytest.mark.parametrize(
-    ("url", "clean"),
-    [
-        ("https://user:pass@host/x.git", "https://host/x.git"),
-        ("https://token@host:8443/x.git", "https://host:8443/x.git"),
-        ("ssh://git@host/x.git", "ssh://host/x.git"),
-        ("git@host:me/x.git", "git@host:me/x.git"),
-        ("/srv/x.git", "/srv/x.git"),
-        ("https://host/x.git?private_token=1#y", "https://host/x.git"),
-    ],
-)
-def test_credentials_are_taken_out_of_remotes(url, clean):
-    assert without_credentials(url) == clean

@@ -20,7 +20,6 @@ from expcore import (
     UnknownSchemeError,
     open_storage,
 )
-from expcore._open import without_credentials
 from expcore.testing import StorageContract, keys
 
 
@@ -162,18 +161,6 @@ def test_a_path_or_a_file_url_opens_a_folder(tmp_path: Path) -> None:
 def test_a_url_that_would_lose_its_end_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="%23"):
         open_storage(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("simplecache::s3://key:secret@bucket/x", "simplecache::s3://bucket/x"),
-        ("s3://key:sec@ret@bucket/a@b?token=secret", "s3://bucket/a@b"),
-        ("zip://a.txt::sftp://me:secret@host/a.zip", "zip://a.txt::sftp://host/a.zip"),
-    ],
-)
-def test_no_part_of_a_url_is_shown_with_credentials(url: str, shown: str) -> None:
-    assert without_credentials(url) == shown
 
 
 def test_a_url_with_a_host_is_no_folder() -> None:

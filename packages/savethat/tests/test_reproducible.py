@@ -13,7 +13,6 @@ import pytest
 
 from savethat._git import git_facts
 from savethat._reproducible import reproducible_facts
-from savethat._secret import without_secrets
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -91,20 +90,6 @@ def test_remotes_have_no_tokens(repo: Path) -> None:
         "ssh": "git@github.com:me/repo.git",
     }
     assert "ghp_secret" not in str(facts)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://token@host/a", "https://host/a"),
-        ("https://u:p@host:8443/a?private_token=x#y", "https://host:8443/a"),
-        ("ssh://git@host/a", "ssh://host/a"),
-        ("https://host/a@b", "https://host/a@b"),
-        ("/local/path", "/local/path"),
-    ],
-)
-def test_secrets_leave_urls(url: str, shown: str) -> None:
-    assert without_secrets(url) == shown
 
 
 def test_no_repository_is_no_error(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, TypedDict
 
 from codesave._secrets import is_secret
+from expcore import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,20 +45,6 @@ def run_git(folder: Path, *args: str) -> bytes | None:
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None
-
-
-def without_credentials(url: str) -> str:
-    """The remote's address without user, password or token.
-
-    >>> without_credentials("https://me:ghp_secret@example.org/me/code.git?token=x")
-    'https://example.org/me/code.git'
-    >>> without_credentials("git@example.org:me/code.git")
-    'git@example.org:me/code.git'
-    """
-    if "://" not in url:
-        return url
-    url = re.sub(r"^([\w.+-]+://)[^/]*@", r"\1", url)
-    return re.sub(r"[?#].*$", "", url)
 
 
 def git_state(folder: Path, saved: Collection[str]) -> GitState | None:

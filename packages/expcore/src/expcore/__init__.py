@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from expcore._canonical import digest
     from expcore._crc import crc32, crc32_combine
     from expcore._digest import digest_bytes, digest_file, digest_tree
+    from expcore._flush import flush
     from expcore._folders import make_folders
     from expcore._fsspec import FsspecStorage
     from expcore._local import LocalStorage
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from expcore._stream import StagedFile, staged
     from expcore._sync import SyncReport, sync_down, sync_up
     from expcore._temporary import sweep
+    from expcore._urls import without_credentials
 
 __version__ = "0.1.0"
 
@@ -78,6 +80,7 @@ __all__ = [
     "digest_bytes",
     "digest_file",
     "digest_tree",
+    "flush",
     "make_folders",
     "open_atomic",
     "open_storage",
@@ -89,6 +92,7 @@ __all__ = [
     "sweep",
     "sync_down",
     "sync_up",
+    "without_credentials",
     "write_file",
     "write_stages",
 ]
@@ -114,6 +118,7 @@ _HOMES = {
     "digest_bytes": "_digest",
     "digest_file": "_digest",
     "digest_tree": "_digest",
+    "flush": "_flush",
     "make_folders": "_folders",
     "open_atomic": "_atomic",
     "open_storage": "_open",
@@ -125,6 +130,7 @@ _HOMES = {
     "sweep": "_temporary",
     "sync_down": "_sync",
     "sync_up": "_sync",
+    "without_credentials": "_urls",
     "write_file": "_atomic",
     "write_stages": "_stages",
 }

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from expcore._atomic import write_file
 from expcore._fsspec_errors import Body, translated
 from expcore._keys import TEMPORARY, check_key, check_prefix
-from expcore._open import without_credentials
 from expcore._s3_uploads import discard_uploads, upload_parts
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
 from expcore._temporary import beside
+from expcore._urls import without_credentials
 from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from expcore._local import LocalStorage
 from expcore._memory import MemoryStorage
+from expcore._urls import without_credentials
 from expcore.errors import MissingExtraError, UnknownSchemeError
 
 if TYPE_CHECKING:
@@ -69,22 +70,6 @@ def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points  # a quarter of the package's import time
 
     return entry_points(group=GROUP)
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without users, passwords and queries, to be shown to people.
-
-    >>> without_credentials("s3://key:secret@bucket/prefix?token=x")
-    's3://bucket/prefix'
-    >>> without_credentials("simplecache::s3://key:secret@bucket/prefix")
-    'simplecache::s3://bucket/prefix'
-    """
-    return "::".join(map(_without_credentials, url.split("::")))
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _open_file(url: str) -> Storage:

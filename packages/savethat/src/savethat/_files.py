@@ -35,9 +35,9 @@ class Files:
         self.config = config
 
     def __repr__(self) -> str:
-        from savethat._secret import without_secrets
+        from expcore import without_credentials
 
-        remote = self.config.remote and without_secrets(self.config.remote)
+        remote = self.config.remote and without_credentials(self.config.remote)
         return f"Storage({str(self.storage_path)!r}, remote={remote!r})"
 
     @property

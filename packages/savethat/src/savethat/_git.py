@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from savethat._secret import without_secrets
+from expcore import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +100,7 @@ def _head(folder: Path) -> str | None:
 def _remotes(top: Path) -> dict[str, str]:
     listed = _git(top, "config", "--get-regexp", r"^remote\..*\.url$") or ""
     pairs = (line.partition(" ") for line in listed.splitlines())
-    return {key[len("remote.") : -len(".url")]: without_secrets(url) for key, _, url in pairs}
+    return {key[len("remote.") : -len(".url")]: without_credentials(url) for key, _, url in pairs}
 
 
 def _git(folder: Path, *words: str, stdin: str = "", **variables: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -109,18 +108,3 @@ def _hide(text: str, secrets: Sequence[str]) -> str:
         for form in (secret, *inner, repr(secret)[1:-1]):
             text = text.replace(form, HIDDEN)
     return text
-
-
-def without_secrets(url: str) -> str:
-    """A URL without user, password or query: each may be a token.
-
-    >>> without_secrets("https://oauth2:glpat-secret@gitlab.com/me/repo.git")
-    'https://gitlab.com/me/repo.git'
-    >>> without_secrets("git@github.com:me/repo.git")
-    'git@github.com:me/repo.git'
-    """
-    scheme = re.match(r"[a-zA-Z][\w+.-]*://", url)
-    if not scheme:
-        return url
-    host, slash, path = url[scheme.end() :].partition("/")
-    return scheme[0] + host.rpartition("@")[2] + slash + re.split(r"[?#]", path)[0]
