@@ -83,14 +83,14 @@ class Closure:
 
     def _is_own(self, name: str, run: _Run) -> bool:
         """Say whether the function can have changed this, and not only somebody meanwhile."""
-        return _contents(self._cells[name]) is run.contents[name] or _binds(self._code, name)
+        return contents_of(self._cells[name]) is run.contents[name] or _binds(self._code, name)
 
 
 class _Run:
     """What a closure held when a run of the function began: as it is, and what it stands for."""
 
     def __init__(self, cells: dict[str, CellType], found: Digests, before: Digests) -> None:
-        self.contents = {name: _contents(cell) for name, cell in cells.items()}
+        self.contents = {name: contents_of(cell) for name, cell in cells.items()}
         self.found, self.before = found, before
 
 
@@ -102,7 +102,8 @@ def without_contents(function: FunctionType) -> FunctionType:
     )
 
 
-def _contents(cell: CellType) -> object:
+def contents_of(cell: CellType) -> object:
+    """Return what a variable of a closure holds, or :data:`EMPTY`."""
     try:
         return cell.cell_contents
     except ValueError:  # a function that is defined later
@@ -110,7 +111,7 @@ def _contents(cell: CellType) -> object:
 
 
 def _digest(name: str, cell: CellType) -> str:
-    contents = _contents(cell)
+    contents = contents_of(cell)
     return EMPTY if contents is EMPTY else digest(contents, name=name)
 
 

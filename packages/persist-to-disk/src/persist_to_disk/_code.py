@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expcore import UndigestableError, digest
 from persist_to_disk._closure import Closure, without_contents
-from persist_to_disk._track import tracked_digest
+from persist_to_disk._track import Helpers
 from persist_to_disk.errors import UnkeyableFunctionError
 
 if TYPE_CHECKING:
@@ -33,12 +33,15 @@ class Code:
     def __init__(
         self, function: Callable[..., Any], options: Options, project_path: Callable[[], Path]
     ) -> None:
-        self._function, self._options, self._project_path = function, options, project_path
-        self.is_fixed = options.version is not None or _is_fixed(function)
+        self._function, self._options = function, options
+        self.is_fixed = options.version is not None or (
+            options.track is None and _is_fixed(function)
+        )
         self._known: str | None = None
         self._closure: Closure | None = None
-        if not self.is_fixed and options.track is None and isinstance(function, FunctionType):
+        if options.version is None and isinstance(function, FunctionType) and function.__closure__:
             self._closure = Closure(function)
+        self._helpers = None if options.track is None else Helpers(function, project_path)
 
     def running(self) -> AbstractContextManager[None]:
         """Return the context in which the function is to be called."""
@@ -65,11 +68,10 @@ class Code:
         function = self._function
         try:
             if self._closure is not None and isinstance(function, FunctionType):
-                return digest((without_contents(function), self._closure.digests()))
-            function = _without_defaults(function)
-            if options.track is None:
-                return digest(function)
-            return tracked_digest(function, self._project_path())
+                found = digest((without_contents(function), self._closure.digests()))
+            else:
+                found = digest(_without_defaults(function))
+            return found if self._helpers is None else digest((found, self._helpers.digest()))
         except UndigestableError as error:
             raise UnkeyableFunctionError(self._function.__qualname__, str(error)) from error
 

@@ -1,68 +1,170 @@
 """The helper functions that a function calls, as far as they are the project's own.
 
-A helper is found by the global names that the code mentions: functions, classes, and what is
-taken from the project's modules (``helpers.clean``). What is found is followed in turn. Calls by
-other ways (``getattr``, a dictionary of functions, a method of an argument) are not seen.
+A helper is found by the global names that the code mentions: functions, classes and objects of
+them, and what is taken from the project's modules (``package.helpers.clean``); by what a closure
+and the defaults hold; and through decorators, partial functions, methods and base classes. What is
+found is followed in turn. Calls by other ways (``getattr``, a dictionary of functions, an import
+within the body, a method of an argument) are not seen.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from expcore import digest
-from persist_to_disk._place import source_file
+from persist_to_disk._closure import contents_of, without_contents
+from persist_to_disk._place import code_file, source_file
+from persist_to_disk._quick import is_constant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from types import CellType
+
+INSTALLED = {"site-packages", "dist-packages"}
+_NOTHING = object()
 
 
-def tracked_digest(function: Callable[..., Any], project: Path) -> str:
-    """Return the digest of a function together with its helpers.
+class Helpers:
+    """The helper functions of one function.
 
     Args:
-        function: A Python function.
-        project: The folder whose code counts.
-
-    Raises:
-        UndigestableError: Something in a closure has no digest.
+        function: The decorated function.
+        project_path: Returns the folder of the project's source files.
     """
-    found: dict[int, Callable[..., Any]] = {}
-    waiting: list[Callable[..., Any]] = [function]
-    while waiting:
-        helper = waiting.pop()
-        if id(helper) not in found:
-            found[id(helper)] = helper
-            waiting += _mentioned(helper, project)
-    # As a set: the order of discovery does not count, and equal helpers are one.
-    return digest((digest(function), {digest(helper) for helper in found.values()}))
+
+    def __init__(self, function: Callable[..., Any], project_path: Callable[[], Path]) -> None:
+        self._function, self._project_path = function, project_path
+        self._walk: _Walk | None = None
+        self._known = ""
+
+    def digest(self) -> str:
+        """Return a text that is the same for as long as the helpers' code is."""
+        walk = self._walk
+        if walk is None or walk.is_outdated():
+            walk = _Walk(self._function, self._project_path())
+            # As a set: the order of discovery does not count, and equal helpers are one.
+            self._known = digest({_code_digest(helper) for helper in walk.helpers})
+            self._walk = walk
+        return self._known
 
 
-def _mentioned(helper: Callable[..., Any], project: Path) -> Iterator[Callable[..., Any]]:
-    for function in _functions_of(helper):
+class _Walk:
+    """What was found, and under which names: these may come to mean something else."""
+
+    def __init__(self, function: Callable[..., Any], project: Path) -> None:
+        self.helpers: list[FunctionType | type] = []
+        self._names: list[tuple[Mapping[str, Any], str, Any]] = []
+        self._cells: list[tuple[CellType, Any]] = []
+        self._seen: dict[int, object] = {}
+        self._own_globals = getattr(inspect.unwrap(function), "__globals__", None)
+        source = source_file(function)
+        is_outside = source is not None and not source.is_relative_to(project)
+        self._roots = [project, source.parent] if source is not None and is_outside else [project]
+        self._waiting: list[Any] = [function]
+        while self._waiting:
+            self._note(self._waiting.pop())
+        self._seen.clear()
+
+    def is_outdated(self) -> bool:
+        """Say whether a name means something else by now, as after ``importlib.reload``."""
+        now = [(space.get(name, _NOTHING), before) for space, name, before in self._names]
+        now += [(contents_of(cell), before) for cell, before in self._cells]
+        return any(value is not before and type(value) is not before for value, before in now)
+
+    def _note(self, value: Any) -> None:
+        """Follow a value that the code can reach."""
+        if value is None or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        for part in _parts(value):
+            self._waiting.append(part)
+        if isinstance(value, FunctionType):
+            if self._is_own(value):
+                self.helpers.append(value)
+                self._follow(value)
+        elif isinstance(value, type):
+            if self._is_own_class(value):
+                self.helpers.append(value)
+                for name, member in vars(value).items():
+                    self._names.append((vars(value), name, _meaning(member)))
+                    self._waiting.append(member)
+                for base in value.__bases__:
+                    self._waiting.append(base)
+        elif not isinstance(value, ModuleType):
+            self._waiting.append(type(value))
+
+    def _follow(self, function: FunctionType) -> None:
         for code in _codes(function.__code__):
-            values = _named(code, function.__globals__)
-            for module in [value for value in values if isinstance(value, ModuleType)]:
-                if _is_below(getattr(module, "__file__", None), project):
-                    values += _named(code, vars(module))
-            for value in map(inspect.unwrap, filter(callable, values)):
-                if isinstance(value, (FunctionType, type)) and _is_below(_file(value), project):
-                    yield value
+            spaces: list[Mapping[str, Any]] = [function.__globals__]
+            for space in spaces:  # which grows
+                for name in code.co_names:
+                    value = space.get(name, _NOTHING)
+                    self._names.append((space, name, _meaning(value)))
+                    if isinstance(value, ModuleType):
+                        if self._is_own_module(value) and all(
+                            vars(value) is not known for known in spaces
+                        ):
+                            spaces.append(vars(value))
+                    elif value is not _NOTHING:
+                        self._waiting.append(value)
+        for cell in function.__closure__ or ():
+            contents = contents_of(cell)
+            self._cells.append((cell, _meaning(contents)))
+            self._waiting.append(contents)
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._waiting.append(default)
+
+    def _is_own(self, function: FunctionType) -> bool:
+        source = code_file(function.__code__)
+        if source is None:  # of the same notebook or prompt
+            return function.__globals__ is self._own_globals
+        return self._is_below_roots(source)
+
+    def _is_own_class(self, kind: type) -> bool:
+        module = sys.modules.get(kind.__module__)
+        if module is not None and module.__name__ != "builtins":
+            return self._is_own_module(module)
+        return any(
+            isinstance(part, FunctionType) and self._is_own(part) for part in vars(kind).values()
+        )
+
+    def _is_own_module(self, module: ModuleType) -> bool:
+        if vars(module) is self._own_globals:
+            return True
+        # A package without `__init__.py` has no file.
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        return any(self._is_below_roots(Path(place)) for place in places if place)
+
+    def _is_below_roots(self, place: Path) -> bool:
+        below = [place.relative_to(root) for root in self._roots if place.is_relative_to(root)]
+        # A virtual environment may lie in the project's folder.
+        return any(not INSTALLED & set(part.parts) for part in below)
 
 
-def _named(code: CodeType, namespace: dict[str, Any]) -> list[Any]:
-    return [namespace[name] for name in code.co_names if name in namespace]
+def _meaning(value: Any) -> object:
+    """Return what tells whether a name means the same code still: of plain data, the type."""
+    is_code = isinstance(value, (FunctionType, type, ModuleType))
+    return value if is_code or any(True for _ in _parts(value)) else type(value)
 
 
-def _functions_of(helper: Callable[..., Any]) -> Iterator[FunctionType]:
-    """Yield a function itself, or the functions that a class defines."""
-    members = vars(helper).values() if isinstance(helper, type) else [helper]
-    for member in members:
-        plain = inspect.unwrap(getattr(member, "__func__", member))
-        if isinstance(plain, FunctionType):
-            yield plain
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what a function, or what stands for one, consists of."""
+    wrapped = inspect.getattr_static(value, "__wrapped__", None)
+    if wrapped is not None and not isinstance(value, type):
+        yield wrapped
+    if isinstance(value, (functools.partial, functools.partialmethod)):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, property):
+        yield from (value.fget, value.fset, value.fdel)
+    elif isinstance(value, functools.cached_property):
+        yield value.func
+    elif isinstance(value, (staticmethod, classmethod, MethodType)):
+        yield value.__func__
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -72,13 +174,12 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(const)
 
 
-def _file(value: FunctionType | type) -> str | None:
-    if isinstance(value, type):
-        functions = list(_functions_of(value))
-        return _file(functions[0]) if functions else None
-    source = source_file(value)
-    return str(source) if source else None
-
-
-def _is_below(file: str | None, project: Path) -> bool:
-    return file is not None and Path(file).is_relative_to(project)
+def _code_digest(helper: FunctionType | type) -> str:
+    """Return the digest of a helper, without what may change while it runs."""
+    if isinstance(helper, type):
+        return digest(helper)
+    cells = zip(helper.__code__.co_freevars, helper.__closure__ or (), strict=True)
+    held = {name: contents_of(cell) for name, cell in cells}
+    defaults = [*(helper.__defaults__ or ()), *(helper.__kwdefaults__ or {}).values()]
+    constants = {name: value for name, value in held.items() if is_constant(value)}
+    return digest((without_contents(helper), constants, [*filter(is_constant, defaults)]))
