@@ -5,6 +5,7 @@ import errno
 import gc
 import mmap
 import os
+import threading
 import zipfile
 from pathlib import Path
 
@@ -146,6 +147,32 @@ def test_what_is_written_once_more_does_not_stay_in_the_page_cache(name, monkeyp
     assert len(forgotten) == (10 if name == "net.pth" else 1)
     for start, length in forgotten:
         assert start % mmap.PAGESIZE == length % mmap.PAGESIZE == 0 < length
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no open file can be replaced")
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_large_file_that_is_replaced_is_closed_by_a_thread(threads, monkeypatch):
+    monkeypatch.setattr("torch_saveload._former.LARGE_BYTES", 0)
+    begun = []
+
+    class Noted(threading.Thread):
+        def start(self):
+            begun.append(self)
+            if not threads:
+                raise RuntimeError("can't create new thread at interpreter shutdown")
+            super().start()
+
+    monkeypatch.setattr("torch_saveload._former.Thread", Noted)
+    first, second = Net(), Net()
+    first.save("net.pth")
+    assert begun == []
+    loaded = Net.load("net.pth")
+    second.save("net.pth")
+    assert len(begun) == 1
+    if threads:
+        begun[0].join()
+    assert torch.equal(loaded.layers[0].weight, first.layers[0].weight)
+    assert torch.equal(Net.load("net.pth").layers[0].weight, second.layers[0].weight)
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was():

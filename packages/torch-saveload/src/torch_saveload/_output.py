@@ -18,6 +18,7 @@ from xxhash import xxh3_128
 from expcore import digest_bytes, open_atomic, staged
 
 from ._bytes import tensor_bytes
+from ._former import freed_in_background
 from ._progress import late_progress
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def open_output(path: Path, size: int, *, overwrite: bool = True) -> Generator[O
         overwrite: Whether there may be one.
     """
     with (
+        freed_in_background(path),
         late_progress(f"save {path.name}", size) as advance,
         open_atomic(path, overwrite=overwrite) as file,
     ):
