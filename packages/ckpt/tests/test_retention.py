@@ -123,6 +123,18 @@ def test_extra_that_would_not_come_back_as_it_is_is_refused(net, extra) -> None:
     assert list(FOLDER.iterdir()) == []
 
 
+def test_extra_that_is_nested_too_deeply_to_be_read_again_is_refused(net) -> None:
+    deep: list = []
+    endless: list = []
+    endless.append(endless)
+    for _ in range(150):
+        deep = [deep]
+
+    for extra in (deep, endless):
+        with pytest.raises(ckpt.UnsupportedValueError, match="nested more than 100 deep"):
+            ckpt.Checkpoint("logs", 1).save(net, 1, extra=extra)
+
+
 @pytest.mark.parametrize("value", ["low", None, [1.0], {}, 10**400])
 def test_a_metric_that_is_no_number_is_refused(net, value) -> None:
     with pytest.raises(ckpt.UnsupportedValueError, match=r"loss.*no number"):

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ckpt._source import FileOrPath
 
 
+DEEPEST = 100
+"""Levels of plain data: Python reads no more than the depth of the reader's own calls allows."""
+
+
 def save_var_collection(
     file: FileOrPath,
     vc: Any,
@@ -156,17 +160,20 @@ def _number(name: str, value: Any) -> float:
         raise UnsupportedValueError(f"metrics[{name!r}]", f"it is no number: {error}") from error
 
 
-def _check_plain(value: Any, path: str) -> None:
+def _check_plain(value: Any, path: str, left: int = DEEPEST) -> None:
+    if left == 0:
+        reason = f"it is nested more than {DEEPEST} deep"
+        raise UnsupportedValueError(path.partition("[")[0], reason)
     if isinstance(value, dict):
         entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
         for key, inner in entries.items():
             if not isinstance(key, str):
                 raise UnsupportedValueError(path, f"JSON has no key {key!r}, only text")
-            _check_plain(inner, f"{path}[{key!r}]")
+            _check_plain(inner, f"{path}[{key!r}]", left - 1)
     elif isinstance(value, list):
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
         for i, inner in enumerate(items):
-            _check_plain(inner, f"{path}[{i}]")
+            _check_plain(inner, f"{path}[{i}]", left - 1)
     elif value is not None and type(value) not in (bool, int, float, str):
         raise UnsupportedValueError(path, f"a {type(value).__name__} is no plain JSON data")
 
