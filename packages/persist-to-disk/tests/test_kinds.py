@@ -56,6 +56,34 @@ def test_a_bound_method_counts_its_object_as_it_is_at_the_call(load):
     assert (a.times(5), get(1)) == (15, "other")
 
 
+def test_a_coroutine_that_is_closed_by_another_task_frees_its_call(load):
+    f = load("""
+        import asyncio
+        @ptd.persistf()
+        async def f(x):
+            await asyncio.sleep(60 * (x == 1 and not started.append(x) and len(started) == 1))
+            return x
+        started = []
+    """).f
+
+    async def begin():
+        task = asyncio.ensure_future(f(1))
+        while not f.__wrapped__.__globals__["started"]:
+            await asyncio.sleep(0)
+        return task.get_coro()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # that a task was destroyed is its purpose
+    coroutine = loop.run_until_complete(begin())
+    coroutine.close()
+    loop.close()
+
+    async def again():
+        return await asyncio.wait_for(f(1), timeout=20)
+
+    assert asyncio.run(again()) == 1
+
+
 def test_recursion_and_a_call_inside_itself_pass_through(load):
     module = load("""
         @ptd.persistf()

@@ -6,6 +6,7 @@ A call that is made inside its own computation passes through, instead of waitin
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,8 @@ class Computing:
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            _around.reset(self._token)
+            with suppress(ValueError):  # a coroutine that is closed in another context
+                _around.reset(self._token)
         if self._lock is not None:
             self._lock.release()
 

@@ -103,7 +103,8 @@ class Results:
 
     def _is_fresh(self, entry: Entry | Fetched) -> bool:
         ttl_s = self._options.ttl_s
-        return ttl_s is None or time.time_ns() - entry.written_ns <= ttl_s * 1e9
+        # By a clock that was wrong, an entry may be of the future: it does not count for ever.
+        return ttl_s is None or abs(time.time_ns() - entry.written_ns) <= ttl_s * 1e9
 
     def has(self, where: Where) -> bool:
         """Say whether there is an entry, without reading its result."""
