@@ -201,6 +201,18 @@ def test_damage_in_the_storage_is_computed_over(machine, shared):
     assert three.calls == 0
 
 
+def test_the_object_of_another_call_is_computed_over(machine, shared):
+    one = machine("one")
+    one.f(1)
+    one.f(2)
+    ptd.wait_for_uploads()
+    first, second = (shared / key for key in objects(shared))
+    first.write_bytes(second.read_bytes())
+
+    two = machine("two")
+    assert (two.f(1), two.f(2), two.calls) == ((1, 0), (2, 0), 1)
+
+
 def test_a_storage_in_memory_lasts_as_long_as_the_process(machine):
     _remote._open.cache_clear()
     machine("one", "memory:").f(1)

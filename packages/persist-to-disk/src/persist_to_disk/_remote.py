@@ -126,7 +126,7 @@ class Remote:
 
     def _read(self, name: str) -> Fetched | None:
         try:
-            return decode_object(_open(self._url).read(name))
+            return decode_object(_open(self._url).read(name), name)
         except KeyNotFound:
             return None
 
@@ -173,13 +173,13 @@ def encode_object(entry: Entry, bucket: Bucket) -> bytes:
     return b"".join(parts)
 
 
-def decode_object(data: bytes) -> Fetched | None:
-    """Return the entry in an object; None if it is damaged, or of another version."""
+def decode_object(data: bytes, name: str) -> Fetched | None:
+    """Return the entry in an object; None if it is damaged, another's, or of another version."""
     header = frames.decode_header(data[: frames.HEADER_BYTES])
     if header is None or header[0] != frames.VERSION:
         return None
     frame = frames.decode_head(data, frames.HEADER_BYTES, header[1])
-    if frame is None:
+    if frame is None or frame.key.hex() != name.rpartition("/")[2]:
         return None
     payload = data[frame.payload_offset : frame.payload_offset + frame.length]
     sidecar = data[frame.end :]
