@@ -65,8 +65,6 @@ def measure(peers: dict[str, Peer], folder: Path, rounds: int) -> dict[str, dict
 
 def memory_while_saving(folder: Path, arrays: dict[str, np.ndarray]) -> float:
     """By how many MiB a process grows while it saves, in a process of its own."""
-    import resource
-
     import ckpt
 
     pid = os.fork()
@@ -78,7 +76,6 @@ def memory_while_saving(folder: Path, arrays: dict[str, np.ndarray]) -> float:
         (folder / "grown").write_text(str((_status("VmHWM") - before) / 1024))
         os._exit(0)
     os.waitpid(pid, 0)
-    del resource
     return float((folder / "grown").read_text())
 
 

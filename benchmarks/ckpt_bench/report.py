@@ -64,7 +64,7 @@ def goals(
     def below(what: str, most: float, value: float, unit: str) -> None:
         rows.append((what, f"≤{most:g}{unit}", f"{value:.2f}{unit}", value <= most))
 
-    large, small = found["large"], found["small"]
+    large = found["large"]
     size = f"{megabytes} MB"
     raw = large["ckpt"]["save"] / large["raw"]["save"]
     below(f"save {size} in 200 arrays, against raw direct writes", 1.1, raw, "× the time")
@@ -92,7 +92,6 @@ def goals(
         for copy, into in (("copy", "memory that is there"), ("new copy", "new memory")):
             what = f"a background save of {title} blocks, against one copy into {into}"
             below(what, most, blocked / extra[f"{kind} {copy}"], "×")
-    del small
     return rows
 
 
