@@ -121,11 +121,17 @@ class TestLocalStorage(StorageContract):
     def test_a_name_that_cannot_be_a_key_is_refused_in_a_listing(
         self, storage: LocalStorage
     ) -> None:
-        storage.write("a", b"")
+        """At its end, so that it hides no other."""
+        for key in ("a", "d/e", "f"):
+            storage.write(key, b"")
         (storage.folder / "b\nc").write_bytes(b"")
+        (storage.folder / "d" / "aux").write_bytes(b"")
 
-        with pytest.raises(InvalidKey, match="not allowed in file names"):
-            list(storage.list())
+        for delimiter, expected in ((None, ["a", "d/e", "f"]), ("/", ["a", "d/", "f"])):
+            found: list[str] = []
+            with pytest.raises(InvalidKey, match="not allowed in file names"):
+                found.extend(item.key for item in storage.list(delimiter=delimiter))
+            assert found == expected
 
     def test_empty_folders_are_no_prefixes(self, storage: LocalStorage) -> None:
         (storage.folder / "empty").mkdir(parents=True)

@@ -238,6 +238,24 @@ def test_removal_takes_nested_files_here_and_remotely(
         synced.remove(key, local=False, remote=True)
 
 
+def test_a_name_that_no_run_has_made_hides_no_run_and_keeps_none_from_removal(
+    synced: savethat.Storage, elsewhere: savethat.Storage, run_word: Callable[..., str]
+) -> None:
+    key = run_word(synced, "a")
+    assert synced.remote is not None
+    folder = Path(synced.remote.url.removeprefix("file://"))
+    (folder / "Word_2026-01-01T00-00-00_aaaaaa").mkdir()
+    for odd in (folder / "Word_2026-01-01T00-00-00_aaaaaa" / "aux", folder / key / "a\nb"):
+        odd.touch()
+
+    with pytest.warns(savethat.NotSyncedWarning, match="'aux' is a device"):
+        assert [run["run_key"] for run in elsewhere.find_runs("Word")] == [key]
+    with pytest.warns(savethat.NotSyncedWarning, match="keeps what no run has written"):
+        elsewhere.remove(key, remote=True)
+
+    assert [file.name for file in (folder / key).iterdir()] == ["a\nb"]
+
+
 def test_an_unreachable_remote_loses_nothing(tmp_path: Path, run_word: Callable[..., str]) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where the remote's folder should be")

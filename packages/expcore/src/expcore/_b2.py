@@ -28,7 +28,7 @@ from expcore._b2_errors import translated
 from expcore._b2_upload import send
 from expcore._credentials import B2Key
 from expcore._download import LARGE_BYTES, download_parts
-from expcore._keys import check_key, check_prefix
+from expcore._keys import check_key, check_prefix, refused_at_the_end
 from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, receive
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
@@ -221,6 +221,12 @@ class B2Storage(Storage):
             return send(self._connect(), name, data, progress)
 
     def _list(self, prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
+        with refused_at_the_end() as is_key:
+            yield from self._pages(prefix, delimiter, is_key)
+
+    def _pages(
+        self, prefix: str, delimiter: str | None, is_key: Callable[[str], bool]
+    ) -> Iterator[Stat | Prefix]:
         start: str | None = self.prefix + prefix
         group = None
         while start is not None:
@@ -231,10 +237,11 @@ class B2Storage(Storage):
                 )
             start = page["nextFileName"]
             for file in page["files"]:
-                name: str = file["fileName"].removeprefix(self.prefix)
-                if name.startswith(CLAIMS) or name.endswith("/"):  # markers: ours, of folders
+                key: str = file["fileName"].removeprefix(self.prefix)
+                if key.startswith(CLAIMS) or key.endswith("/"):  # markers: ours, of folders
                     continue
-                key = check_key(name)
+                if not is_key(key):
+                    continue
                 end = key.find(delimiter, len(prefix)) if delimiter else -1
                 if delimiter is None or end < 0:
                     digest = known_digest(file["contentSha1"], file["fileInfo"])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from expcore._atomic import write_file
 from expcore._fsspec_errors import Body, translated
-from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
 from expcore._s3_uploads import discard_uploads, upload_parts
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
 from expcore._temporary import beside
@@ -243,9 +243,10 @@ class FsspecStorage(Storage):
                 continue
             if key.startswith(prefix):
                 found[key] = info
-        for key in sorted(found):
-            check_key(key.removesuffix("/"))
-            yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
+        with refused_at_the_end() as is_key:
+            for key in sorted(found):
+                if is_key(key.removesuffix("/")):
+                    yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
 
 
 def _callback(advance: Callable[[int], object]) -> Any:

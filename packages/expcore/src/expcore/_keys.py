@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from expcore.errors import InvalidKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 MAX_KEY_BYTES = 1024
 # CON, AUX.txt, "COM1 .log": reserved on Windows in every folder and with every extension.
@@ -82,3 +87,28 @@ def _check_part(key: str, part: str) -> None:
         raise InvalidKey(key, f"{part!r} is a device on Windows")
     if TEMPORARY.fullmatch(part):
         raise InvalidKey(key, f"{part!r} is how a file is called while it is being written")
+
+
+@contextmanager
+def refused_at_the_end() -> Generator[Callable[[str], bool]]:
+    """Tell names that can be keys from others while a storage is listed, and raise afterwards.
+
+    One odd name, which another program has made, so hides no key from whoever can do without it;
+    who needs all of a listing is refused as before.
+
+    Raises:
+        InvalidKey: Of the first name that cannot be a key, when the block has come to its end.
+    """
+    refused: list[InvalidKey] = []
+
+    def is_key(name: str) -> bool:
+        try:
+            check_key(name)
+        except InvalidKey as error:
+            refused.append(error)
+            return False
+        return True
+
+    yield is_key
+    if refused:
+        raise refused[0]

@@ -11,7 +11,7 @@ from unicodedata import is_normalized, normalize
 
 from expcore._atomic import open_atomic, write_file
 from expcore._folders import make_folders
-from expcore._keys import TEMPORARY, check_key, check_prefix
+from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
 from expcore._range import Range
 from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
 from expcore._stream import staged
@@ -113,8 +113,7 @@ class LocalStorage(Storage):
         check_prefix(prefix)
         if delimiter not in {None, "/"}:
             raise ValueError(f"a folder is delimited by '/', not by {delimiter!r}")
-        start, _, _ = prefix.rpartition("/")
-        return self._list(f"{start}/" if start else "", prefix, grouped=delimiter is not None)
+        return self._list(prefix, grouped=delimiter is not None)
 
     def delete(self, key: str) -> None:
         """Remove a value and the folders that become empty; see :class:`Storage`."""
@@ -168,7 +167,14 @@ class LocalStorage(Storage):
             self._swept.add(folder)
             sweep(folder)
 
-    def _list(self, parent: str, prefix: str, *, grouped: bool) -> Iterator[Stat | Prefix]:
+    def _list(self, prefix: str, *, grouped: bool) -> Iterator[Stat | Prefix]:
+        start, _, _ = prefix.rpartition("/")
+        with refused_at_the_end() as is_key:
+            yield from self._scan(f"{start}/" if start else "", prefix, is_key, grouped=grouped)
+
+    def _scan(
+        self, parent: str, prefix: str, is_key: Callable[[str], bool], *, grouped: bool
+    ) -> Iterator[Stat | Prefix]:
         """Yield from one folder; `parent` is its key with a slash, or nothing."""
         try:
             with os.scandir(self.folder / parent) as found:
@@ -182,7 +188,9 @@ class LocalStorage(Storage):
             above = name.endswith("/") and prefix.startswith(name)
             if not (above or name.startswith(prefix)):
                 continue
-            key = check_key(name.removesuffix("/"))
+            key = name.removesuffix("/")
+            if not is_key(key):
+                continue
             if not name.endswith("/"):
                 try:
                     if not names[name].is_file():  # a link to nowhere, a socket, a pipe
@@ -194,10 +202,10 @@ class LocalStorage(Storage):
             elif names[name].is_symlink():
                 continue
             elif grouped and len(name) > len(prefix):
-                if next(self._list(name, prefix, grouped=False), None) is not None:
+                if next(self._scan(name, prefix, is_key, grouped=False), None) is not None:
                     yield Prefix(name)
             else:
-                yield from self._list(name, prefix, grouped=grouped)
+                yield from self._scan(name, prefix, is_key, grouped=grouped)
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -101,7 +101,7 @@ class Storage(Protocol):
                 yielded one by one but as one :class:`Prefix`, as a folder would be.
 
         Raises:
-            InvalidKey: The storage holds a name that cannot be a key.
+            InvalidKey: The storage holds a name that cannot be a key; all others were yielded.
         """
         ...
 

@@ -151,16 +151,21 @@ def _local_runs(storage: Storage, is_wanted: Callable[[str, str, str], bool]) ->
 def _remote_runs(
     storage: Storage, wanted: Wanted, is_wanted: Callable[[str, str, str], bool]
 ) -> Iterator[Found]:
+    from expcore import InvalidKey
     from savethat._remote import impatient
 
     remote = storage.remote
     if remote is None:
         return
     files: dict[str, list[str]] = {}
-    for entry in impatient(remote).list(wanted.path.rstrip("/")):
-        key, slash, name = entry.key.partition("/")
-        if slash:
-            files.setdefault(key, []).append(name)
+    try:
+        for entry in impatient(remote).list(wanted.path.rstrip("/")):
+            key, slash, name = entry.key.partition("/")
+            if slash:
+                files.setdefault(key, []).append(name)
+    except InvalidKey as error:  # all others were listed before
+        text = f"{remote.url} holds what no run has written: {error}"
+        warnings.warn(text, NotSyncedWarning, stacklevel=7)
     for key, names in files.items():
         name, time, unique = parts_of(key)
         if is_wanted(key, name, time) and (unique or ARGS in names):

@@ -6,10 +6,12 @@ What killed writers have left in a run is removed when it is uploaded, or with i
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from savethat._layout import RESULTS, is_temporary
+from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +47,15 @@ def remove_remote(remote: expcore.Storage, prefix: str) -> None:
 
     So are the parts of uploads that were killed and never went on.
     """
-    from expcore import AccessDenied
+    from expcore import AccessDenied, InvalidKey
 
-    keys = [entry.key for entry in remote.list(f"{prefix}/")]
+    keys: list[str] = []
+    try:
+        for entry in remote.list(f"{prefix}/"):
+            keys.append(entry.key)  # noqa: PERF401 # what comes before an error counts
+    except InvalidKey as error:  # all others were listed before
+        text = f"{remote.url} keeps what no run has written: {error}"
+        warnings.warn(text, NotSyncedWarning, stacklevel=4)
     results = f"{prefix}/{RESULTS}"
     for key in [*sorted(keys, key=lambda key: key != results), prefix]:
         remote.delete(key)
