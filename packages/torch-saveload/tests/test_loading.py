@@ -308,6 +308,16 @@ def test_the_originals_files_load_and_need_trust_only_for_their_arguments():
     assert equal(values(Net.load("old.pth", trust=True)), values(saved))
 
 
+@pytest.mark.parametrize("odd", [torch.eye(2).to_sparse(), torch.ones(2, 3, device="meta")])
+def test_an_odd_tensor_in_a_state_dict_changes_nothing(odd):
+    model = net()()
+    before = values(model)
+    torch.save({**net()().state_dict(), "b.weight": odd}, "odd.pth")
+    with pytest.raises(FormatError, match=r"tensor 'b\.weight' is no ordinary one"):
+        model.load("odd.pth")
+    assert equal(values(model), before)
+
+
 def test_a_file_that_torch_only_unpickles_needs_trust():
     Net = net()
     model = Net()

@@ -72,6 +72,8 @@ def _split(state: dict[Any, Any], path: str) -> tuple[dict[str, StoredTensor], d
         if not isinstance(name, str):
             raise FormatError(path, f"holds no state_dict: {name!r} is no name")
         if isinstance(value, torch.Tensor):
+            if value.layout is not torch.strided or value.is_meta or value.is_nested:
+                raise FormatError(path, f"tensor {name!r} is no ordinary one: it cannot be copied")
             tensors[name] = _stored_tensor(value)
         else:
             values[name] = value
