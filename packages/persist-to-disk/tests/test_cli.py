@@ -176,3 +176,12 @@ def test_ages_and_sizes_are_legible():
     assert [_size(n) for n in (5, 1500, 2_000_000_000)] == ["5 B", "1.5 kB", "2.0 GB"]
     ages = [_age(seconds * 10**9) for seconds in (0, 59, 61, 7200, 200_000)]
     assert ages == ["0 s", "59 s", "1 m", "2 h", "2 d"]
+
+
+def test_gc_leaves_what_is_not_its_own(module, run, cache):
+    (sidecar,) = [path for path in cache.rglob("*.d/*") if path.is_file()]
+    note = sidecar.with_name("a note of somebody")
+    note.touch()
+
+    assert run("gc")[::2] == (0, "")
+    assert note.exists()

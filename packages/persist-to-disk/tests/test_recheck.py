@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,7 @@ def descriptors():
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_a_descriptor_that_stands_for_another_file_costs_no_result_and_is_not_closed(
     load, tmp_path
 ):
@@ -106,6 +108,7 @@ def test_a_descriptor_that_stands_for_another_file_costs_no_result_and_is_not_cl
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_no_entry_is_written_to_what_took_the_descriptor_of_a_bucket(load, tmp_path):
     module = load(SOURCE.replace("persistf()", "persistf(hashsize=1)"))
     assert module.f(1) == module.f(1) == (1, 0)
@@ -123,6 +126,7 @@ def test_no_entry_is_written_to_what_took_the_descriptor_of_a_bucket(load, tmp_p
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_a_bucket_that_is_removed_is_noticed_though_it_is_open(load):
     module = load(SOURCE)
     assert module.f(1) == module.f(1) == (1, 0)
@@ -135,6 +139,7 @@ def test_a_bucket_that_is_removed_is_noticed_though_it_is_open(load):
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_as_many_files_are_open_as_a_quarter_of_what_the_process_may_open(load, monkeypatch):
     import resource
 
@@ -150,6 +155,7 @@ def test_as_many_files_are_open_as_a_quarter_of_what_the_process_may_open(load, 
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_files_kept_open_give_way_where_the_process_may_open_no_more(load, monkeypatch):
     import resource
 
@@ -179,6 +185,7 @@ def test_files_kept_open_give_way_where_the_process_may_open_no_more(load, monke
 
 
 @open_files
+@pytest.mark.skipif(sys.platform != "linux", reason="files are kept open there alone")
 def test_a_file_that_grows_large_is_not_kept_open(load, monkeypatch):
     monkeypatch.setattr(_open_files, "LARGEST_BYTES", 4000)
     module = load(SOURCE.replace("persistf()", "persistf(hashsize=1)"))

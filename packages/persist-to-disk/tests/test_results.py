@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import persist_to_disk as ptd
-from persist_to_disk import _values
+from persist_to_disk import _store, _values
 
 GOLDEN = Path(__file__).parent / "golden"
 LARGE = """
@@ -328,6 +328,28 @@ def test_errors_survive_pickling():
     for error in errors:
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_clear_leaves_the_sidecar_of_an_entry_that_is_on_its_way(load, sidecars, monkeypatch):
+    f = load("""
+        @ptd.persistf(hashsize=1)
+        def f(x):
+            return bytes([x]) * (2 << 20)
+    """).f
+    f(1)
+    append = _store.Store._append
+
+    def clear_first(*arguments):
+        f.clear()  # as another process may, with the sidecar written and the entry not yet
+        return append(*arguments)
+
+    monkeypatch.setattr(_store.Store, "_append", clear_first)
+    f(2)
+    monkeypatch.undo()
+
+    assert len(sidecars()) == 1
+    assert f(2) == bytes([2]) * (2 << 20)
+    assert f.cache_info()[:3] == (1, 0, 1)
 
 
 def test_a_sidecar_reference_names_only_files_beside_it(tmp_path):

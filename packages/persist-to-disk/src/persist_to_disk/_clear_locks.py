@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 from persist_to_disk._config import config
 from persist_to_disk._locks import FOLDER, is_free
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 log = logging.getLogger("persist_to_disk")
 
@@ -29,8 +27,11 @@ def clear_locks(clear: bool = False) -> list[Path]:
         OSError: A file cannot be opened or removed.
     """
     roots = {config.get_project_persist_path(), config.get_project_persist_path(local=True)}
-    files = [path for root in roots for path in root.rglob("*") if _is_lock_file(path)]
-    found = [path for path in sorted(files) if is_free(path, remove=clear)]
+    # Other than `rglob`, this takes it well that somebody removes folders meanwhile.
+    walked = [
+        Path(top, name) for root in roots for top, _, names in os.walk(root) for name in names
+    ]
+    found = [path for path in sorted(filter(_is_lock_file, walked)) if is_free(path, remove=clear)]
     for path in found:
         log.info("%s: %s", path, "removed" if clear else "nobody holds it")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from persist_to_disk._old import CODE_FILE
 from persist_to_disk._values import encode, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from persist_to_disk._remote import Fetched
 
@@ -99,11 +98,39 @@ class Store:
         # The bucket's own too: other processes, and `ptd`, may go by another granularity.
         return BothLocks(self._shared_lock.lock(WHOLE_FUNCTION), lock)
 
+    def remove_sidecar(
+        self, path: Path, is_wanted: Callable[[Path], bool] = lambda _: False
+    ) -> int:
+        """Remove a sidecar unless its entry is about to be written; return the bytes freed.
+
+        Args:
+            path: Any file in a folder of sidecars.
+            is_wanted: Whether an entry names it, asked when none can be on the way.
+        """
+        try:
+            # A sidecar is written before the entry that names it, under the lock of their key.
+            lock = self.computing(bytes.fromhex(path.name[:32]))
+        except ValueError:  # it is none of ours
+            return 0
+        if not lock.try_acquire():
+            return 0
+        try:
+            if is_wanted(path):
+                return 0
+            size = path.stat().st_size
+            path.unlink()
+        except (FileNotFoundError, PermissionError):
+            return 0  # Windows refuses while someone has it mapped
+        finally:
+            lock.release()
+        return size
+
     def clear(self) -> None:
         """Delete all entries, whatever the hashsize they were written with."""
         for path in bucket_files(self.folder):
             Bucket(path, trust=self.trust).remove(self.lock_of(int(path.stem)))
-            shutil.rmtree(path.with_suffix(".d"), ignore_errors=True)
+        for sidecar in self.folder.glob("*.d/[!.]*"):
+            self.remove_sidecar(sidecar)
         for path in [
             *self.folder.glob("*.old*.pkl"),
             self.folder / CODE_FILE,

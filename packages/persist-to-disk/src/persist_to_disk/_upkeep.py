@@ -102,35 +102,24 @@ def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
     store = Store(folder, hashsize=1, trust=trust)
     for path in bucket_files(folder):
         bucket = Bucket(path, trust=trust)
-        freed = compact(bucket, store.lock_of(int(path.stem)), trust=trust)
+        try:
+            freed = compact(bucket, store.lock_of(int(path.stem)), trust=trust)
+        except FileNotFoundError:  # the folder was removed meanwhile
+            return
         named = _named_sidecars(path, trust=trust)
+
+        def is_named(sidecar: Path, path: Path = path) -> bool:
+            return sidecar in _named_sidecars(path, trust=trust)
+
         if freed:
             yield path, freed
         for removed in sweep(_sidecars(path)):
             yield removed, 0
         for sidecar in _sidecars(path).glob("[!.]*"):
-            if sidecar not in named and (size := _remove_orphan(sidecar, path, store)):
+            if sidecar not in named and (size := store.remove_sidecar(sidecar, is_named)):
                 yield sidecar, size
     for removed in sweep(folder):
         yield removed, 0
-
-
-def _remove_orphan(sidecar: Path, path: Path, store: Store) -> int:
-    """Remove a sidecar unless its entry is about to be written; return the bytes freed."""
-    # A sidecar is written before the entry that names it, under the lock of their key.
-    lock = store.computing(bytes.fromhex(sidecar.name[:32]))
-    if not lock.try_acquire():
-        return 0
-    try:
-        if sidecar in _named_sidecars(path, trust=store.trust):
-            return 0
-        size = sidecar.stat().st_size
-        sidecar.unlink()
-    except PermissionError:
-        return 0  # Windows refuses while someone has it mapped
-    finally:
-        lock.release()
-    return size
 
 
 def _named_sidecars(path: Path, *, trust: bool) -> set[Path]:
