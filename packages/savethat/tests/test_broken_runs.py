@@ -216,3 +216,13 @@ def test_a_tensor_s_number_is_logged_without_a_warning(node_that: NodeThat) -> N
     node.run()
 
     assert [line["value"] for line in node.storage.load_metrics(node.key)] == [0.25]
+
+
+@pytest.mark.parametrize("command", ["download", "upload", "reproduce"])
+def test_a_path_outside_of_the_storage_is_refused_in_one_line(
+    project: Project, command: str
+) -> None:
+    (line,) = project(command, "../../etc/passwd", status=1).stderr.splitlines()
+
+    assert "is not below" in line
+    assert "as `ls` shows them" in line

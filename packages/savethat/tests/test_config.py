@@ -138,3 +138,11 @@ def test_a_user_without_a_home_has_no_credentials_there(
     monkeypatch.setattr(Path, "expanduser", expanduser)
 
     assert load_config(default_dir=tmp_path).local_path == tmp_path / "data_storage"
+
+
+def test_a_configuration_that_is_not_there_is_no_silent_default(tmp_path: Path) -> None:
+    """Its bucket would be missed when it is too late."""
+    with pytest.warns(savethat.SavethatWarning, match="there is no .*: runs are kept in .*data_"):
+        config = load_config(tmp_path / "savethat.toml", must_exist=False)
+
+    assert config.local_path == tmp_path / "data_storage"

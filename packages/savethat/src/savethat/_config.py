@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savethat.errors import ConfigError, ConfigNotFound
+from savethat.errors import ConfigError, ConfigNotFound, SavethatWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,7 @@ def load_config(
         package: Name of the project's package: its table in the credentials file.
         credential_file: Another credentials file than the user's own.
         default_dir: The project's folder where no ``env_file`` says it.
-        must_exist: Whether an ``env_file`` that is not there is an error.
+        must_exist: Whether an ``env_file`` that is not there is an error, and not just a warning.
 
     Raises:
         ConfigError: A key is unknown, is of the wrong type, or contradicts another.
@@ -118,7 +119,11 @@ def load_config(
         "default_dir": project_dir or Path.cwd(),
         "must_exist": must_exist,
     }
-    return replace(_check(values, file, project_dir), origin=origin)
+    config = replace(_check(values, file, project_dir), origin=origin)
+    if file and not file.exists():
+        text = f"there is no {file}: runs are kept in {config.local_path}"
+        warnings.warn(text, SavethatWarning, stacklevel=3)
+    return config
 
 
 def find_credential_file(given: str | os.PathLike[str] | None = None) -> Path:

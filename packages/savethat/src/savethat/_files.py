@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from savethat._config import Config
 from savethat._layout import is_temporary
-from savethat.errors import BrokenRun, RunNotFound, RunStillRunning
+from savethat.errors import BrokenRun, NotInStorage, RunNotFound, RunStillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -64,14 +64,14 @@ class Files:
         """The key of a path below the storage.
 
         Raises:
-            ValueError: The path is not below it.
+            NotInStorage: The path is not below it.
         """
         try:
             relative = os.path.relpath(self / path, self.storage_path)
         except ValueError:  # on another drive
             relative = os.pardir
         if Path(relative).parts[:1] == (os.pardir,):
-            raise ValueError(f"{os.fspath(path)!r} is not below {self.storage_path}")
+            raise NotInStorage(os.fspath(path), self.storage_path)
         return "" if relative == os.curdir else Path(relative).as_posix()
 
     @contextmanager

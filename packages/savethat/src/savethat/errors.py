@@ -17,6 +17,7 @@
     ├── NodeAlreadyRan (RuntimeError)         a node object runs once
     ├── RunStillRunning (RuntimeError)        what is going on is not removed
     ├── NotSynced (OSError)                   runs that the remote does not have
+    ├── NotInStorage (ValueError)             a path that is not below the storage
     ├── NotWritable (OSError)                 no run can be kept in the local folder
     ├── ResultsNeedCode (ImportError)         the classes of what ``_run`` returned are missing
     ├── ResultsNotSaved (TypeError)           what ``_run`` returned cannot be pickled
@@ -214,6 +215,17 @@ class NotSynced(SavethatError, OSError):
     def __str__(self) -> str:
         runs = "; ".join(f"{key} ({problem})" for key, problem in self.problems.items())
         return f"not uploaded, and still pending: {runs}. Mend that, and `sync` again"
+
+
+class NotInStorage(SavethatError, ValueError):
+    """A path is not below the storage."""
+
+    def __init__(self, path: str, folder: Path) -> None:
+        super().__init__(path, folder)
+        self.path, self.folder = path, folder
+
+    def __str__(self) -> str:
+        return f"{self.path!r} is not below {self.folder}; give a key, as `ls` shows them"
 
 
 class NotWritable(SavethatError, OSError):
