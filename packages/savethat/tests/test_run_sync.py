@@ -181,3 +181,18 @@ def test_what_a_killed_writer_has_left_is_neither_listed_nor_uploaded_nor_kept(
     assert [(synced / KEY / name).exists() for name in left] == [False, False]
     (found,) = elsewhere.find_runs()
     assert (found["run_state"], found["run_files"]) == ("lost", run["run_files"])
+
+
+def test_a_slow_upload_at_the_end_is_told_of(
+    synced: savethat.Storage, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+    monkeypatch.setattr(_run_sync, "SLOW_S", 0)
+    savethat.logger.add(lambda line: told.set() if "still being uploaded to" in line else None)
+    sync, remote = begin(lambda _: told.wait(LIMIT_S))
+    (synced / KEY / "a").write_text("a")
+
+    sync.finish(sync.state.end("completed"))
+
+    assert told.is_set()
+    assert remote.arrived == ["a"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from stat import S_ISREG
+from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple
 
 from savethat._claim import is_owned, warn_unsynced
@@ -32,6 +33,8 @@ AT_ONCE = 4
 """Files that are uploaded at the same time while the run, which may need the network, goes on."""
 SETTLED_S = 5
 """A file that was written longer ago than this is uploaded while the run goes on."""
+SLOW_S = 10
+"""An upload at the end that takes longer is told of."""
 AGAIN_S = 240
 """A file that changes is uploaded again after this time."""
 GROWING = (ARTIFACTS, LOG, LOG_LINES, METRICS)
@@ -181,7 +184,8 @@ class RunSync:
         if self.storage.config.remote is None:
             return self.key
         try:
-            key = push(self.storage, self.key, state)
+            with _told_if_slow(self.key, self.storage.config.remote):
+                key = push(self.storage, self.key, state)
         except Exception as error:  # whatever it is, the run is kept locally
             warn_unsynced(self.key, self.storage, error)
             return self.key
@@ -191,6 +195,23 @@ class RunSync:
             except Exception as error:
                 warn_unsynced("an earlier run", self.storage, error)
         return key
+
+
+@contextmanager
+def _told_if_slow(key: str, remote: str) -> Generator[None]:
+    """Tell people why the program has not ended yet."""
+    from loguru import logger
+
+    from expcore import without_credentials
+
+    where = without_credentials(remote)
+    timer = Timer(SLOW_S, logger.info, ("{} is still being uploaded to {}", key, where))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _seen(path: Path) -> Seen:
