@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_the_code_of_a_run_is_given_back_into_a_folder_of_its_own(tree, tmp_path
 
     assert _savethat.load_code(run, tmp_path / "code")
     assert (tmp_path / "code" / "train.py").read_text() == "x = 1\n"
+    assert (tmp_path / "code" / "train.py").stat().st_mode & stat.S_IWUSR
     (tmp_path / "code" / "train.py").write_text("a node writes beside its code")
     (tmp_path / "again").mkdir()
     assert _savethat.load_code(run, tmp_path / "again")

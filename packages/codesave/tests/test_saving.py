@@ -315,6 +315,17 @@ IGNORE_TREE: dict[str, str | bytes] = {
 }
 
 
+def test_names_that_the_system_decomposes_are_saved_as_python_spells_them(tree, tmp_path):
+    composed, decomposed = "caf\u00e9.py", "cafe\u0301.py"
+    folder = tree({composed: "x = 1\n"})
+    if not (folder / decomposed).exists():
+        (folder / decomposed).hardlink_to(folder / composed)  # as if they were one name
+
+    found = names(save(folder, tmp_path))
+    assert composed in found
+    assert decomposed not in found
+
+
 def test_without_git_nested_gitignore_files_hold(tree, tmp_path):
     folder = tree(IGNORE_TREE)
 

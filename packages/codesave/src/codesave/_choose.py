@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from codesave._ignore import Ignore, PatternIgnore, ignore_rules
 from codesave._names import MANIFEST_NAME
@@ -79,7 +81,8 @@ class _Walk:
             self.chosen.append(here)
         ignore.enter(folder, relative)
         for entry in self._entries(folder, name):
-            self.entry(entry, _join(name, entry.name), _join(relative, entry.name), ignore, above)
+            spelled = _spelling(entry)
+            self.entry(entry, _join(name, spelled), _join(relative, spelled), ignore, above)
         # A folder that was made for the zip, and holds nothing else, is no part of the code.
         if self.output and above[-1] in self.output.parents and self.chosen[-1:] == [here]:
             self.chosen.pop()
@@ -193,6 +196,16 @@ class _Walk:
     def skip(self, name: str, reason: str) -> None:
         """Report something that is left out."""
         self.skipped.append(Skipped(name, reason))
+
+
+def _spelling(entry: os.DirEntry[str]) -> str:
+    """A name as Python and git spell it; macOS may keep its accents as characters of their own."""
+    name = normalize("NFC", entry.name)
+    if name != entry.name:
+        with suppress(OSError):
+            if Path(entry.path).with_name(name).samefile(entry.path):
+                return name
+    return entry.name
 
 
 def _join(folder: str, name: str) -> str:

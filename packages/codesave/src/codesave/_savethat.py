@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
-from shutil import copytree
+from shutil import copy2, copytree
 from typing import TYPE_CHECKING, Protocol
 
 import pluggy
@@ -48,7 +49,8 @@ def load_code(run: Run, folder: Path) -> bool | None:
     if not archive.is_file():
         return None
     code = unpack(archive, digest_file(archive, algorithm="sha256"), DEFAULT_LIMITS)
-    copytree(code, folder, dirs_exist_ok=True)  # its own: a node may write beside its code
+    # Its own: a node may write there, and Windows removes no file that is read-only.
+    copytree(code, folder, dirs_exist_ok=True, copy_function=_copy_writable)
     return True
 
 
@@ -71,3 +73,8 @@ def _without(unwanted: Path) -> Callable[[str, list[str]], list[str]]:
         return [name for name in names if here == unwanted.parent and name == unwanted.name]
 
     return drop
+
+
+def _copy_writable(source: str, target: str) -> None:
+    copy2(source, target)
+    Path(target).chmod(Path(target).stat().st_mode | stat.S_IWUSR)
