@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
     lock.acquire()
     pid = os.fork()
     if pid == 0:
+        signal.alarm(60)  # if the test fails, nobody tells the child to end
         os.read(to_child, 1)
         mine = LockFolder(tmp_path).lock(5)
         got = mine.try_acquire()  # the file of the parent's lock, opened anew

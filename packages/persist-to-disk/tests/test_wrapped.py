@@ -34,6 +34,13 @@ DECORATORS = """
             return retries, function(*args, **kwargs)
         return wrapper
 
+    class Shifted:
+        def __init__(self, function):
+            functools.update_wrapper(self, function)
+            self.function = function
+        def __call__(self, *args, **kwargs):
+            return self.function("first", *args, **kwargs)
+
     def doubled(function):
         @functools.wraps(function)
         def wrapper(*args, **kwargs):
@@ -64,6 +71,7 @@ def test_one_that_passes_everything_on_makes_no_difference(load, decorator):
     ("decorator", "calls"),
     [
         ("with_session", ["f(1)", "f(2)", "f(x=1)", "f(1, y=5)", "f(1, 2)", "f(2, 1)"]),
+        ("Shifted", ["f()", "f(1)", "f(2)", "f(y=2)"]),
         ("with_default", ["f(5)", "f(5, y=1)", "f(x=5)"]),
         ("with_retries", ["f(5)", "f(5, retries=4)", "f(5, 1)", "f(5, 1, retries=4)"]),
         ("doubled", ["f(5, 6)", "f(x=5, y=6)", "f(5, y=6)", "f(10, 6)"]),

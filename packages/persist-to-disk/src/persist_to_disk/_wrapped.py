@@ -10,6 +10,7 @@ says so, calls are bound like those of the function itself.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 from inspect import CO_VARARGS, CO_VARKEYWORDS, Parameter
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LruCache = type(functools.lru_cache(len))
 TAKES_ANY = CO_VARARGS | CO_VARKEYWORDS
 BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -31,7 +33,10 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """
     while _passes_all_on(function):
         function = function.__wrapped__  # type: ignore[attr-defined]
-    return inspect.signature(function, follow_wrapped=False)
+    try:
+        return inspect.signature(function, follow_wrapped=False)
+    except ValueError:  # written in C, as what compiles functions is
+        return inspect.signature(function)
 
 
 def claimed_parameters(function: Callable[..., Any]) -> list[Parameter]:
@@ -49,8 +54,8 @@ def _passes_all_on(function: Callable[..., Any]) -> bool:
     inner = getattr(function, "__wrapped__", None)
     if inner is None or "__signature__" in getattr(function, "__dict__", {}):
         return False
-    if not isinstance(function, FunctionType):  # like `lru_cache`
-        return True
+    if not isinstance(function, FunctionType):
+        return isinstance(function, LruCache)
     code = function.__code__
     if code.co_argcount or code.co_kwonlyargcount or code.co_flags & TAKES_ANY != TAKES_ANY:
         return False
