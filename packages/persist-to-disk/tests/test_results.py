@@ -352,6 +352,28 @@ def test_clear_leaves_the_sidecar_of_an_entry_that_is_on_its_way(load, sidecars,
     assert f.cache_info()[:3] == (1, 0, 1)
 
 
+def test_clear_leaves_the_sidecar_of_an_entry_written_meanwhile(load, sidecars, monkeypatch):
+    f = load("""
+        @ptd.persistf(hashsize=1)
+        def f(x):
+            return bytes([x]) * (2 << 20)
+    """).f
+    f(1)
+    remove = _store.Store.remove_sidecar
+
+    def call_first(*arguments):
+        monkeypatch.undo()
+        f(2)  # as another process may, with the bucket removed and its sidecars not yet
+        for path in sidecars():
+            remove(arguments[0], path)
+
+    monkeypatch.setattr(_store.Store, "remove_sidecar", call_first)
+    f.clear()
+
+    assert len(sidecars()) == 1
+    assert f(2) == bytes([2]) * (2 << 20)
+
+
 def test_a_sidecar_reference_names_only_files_beside_it(tmp_path):
     payload = struct.pack("<Q16s", 1, b"") + b"../../etc/passwd"
 

@@ -15,7 +15,7 @@ from persist_to_disk._old import CODE_FILE
 from persist_to_disk._values import encode, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from persist_to_disk._remote import Fetched
 
@@ -98,24 +98,24 @@ class Store:
         # The bucket's own too: other processes, and `ptd`, may go by another granularity.
         return BothLocks(self._shared_lock.lock(WHOLE_FUNCTION), lock)
 
-    def remove_sidecar(
-        self, path: Path, is_wanted: Callable[[Path], bool] = lambda _: False
-    ) -> int:
-        """Remove a sidecar unless its entry is about to be written; return the bytes freed.
+    def remove_sidecar(self, path: Path) -> int:
+        """Remove a sidecar unless an entry names it, or is about to; return the bytes freed.
 
         Args:
             path: Any file in a folder of sidecars.
-            is_wanted: Whether an entry names it, asked when none can be on the way.
         """
         try:
             # A sidecar is written before the entry that names it, under the lock of their key.
-            lock = self.computing(bytes.fromhex(path.name[:32]))
+            key = bytes.fromhex(path.name[:32])
         except ValueError:  # it is none of ours
             return 0
+        lock = self.computing(key)
         if not lock.try_acquire():
             return 0
         try:
-            if is_wanted(path):
+            entry = Bucket(path.parent.with_suffix(".pkl"), trust=self.trust).find(key)
+            named = entry.payload if entry and entry.flags & FLAG_SIDECAR else None
+            if named is not None and sidecar_path(named, path.parent) == path:
                 return 0
             size = path.stat().st_size
             path.unlink()

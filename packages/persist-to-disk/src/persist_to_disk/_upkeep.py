@@ -107,16 +107,12 @@ def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
         except FileNotFoundError:  # the folder was removed meanwhile
             return
         named = _named_sidecars(path, trust=trust)
-
-        def is_named(sidecar: Path, path: Path = path) -> bool:
-            return sidecar in _named_sidecars(path, trust=trust)
-
         if freed:
             yield path, freed
         for removed in sweep(_sidecars(path)):
             yield removed, 0
         for sidecar in _sidecars(path).glob("[!.]*"):
-            if sidecar not in named and (size := store.remove_sidecar(sidecar, is_named)):
+            if sidecar not in named and (size := store.remove_sidecar(sidecar)):
                 yield sidecar, size
     for removed in sweep(folder):
         yield removed, 0
