@@ -170,8 +170,22 @@ def test_a_symbolic_link_is_replaced_unless_following_was_asked_for(tmp_path: Pa
 
 
 def test_no_parents_are_made(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         write_file(tmp_path / "missing" / "a", b"")
+
+    assert caught.value.filename == str(tmp_path / "missing" / "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(FileExistsError, match="no file takes its place"):
+        write_file(pipe, b"new")
+
+    assert [*tmp_path.iterdir()] == [pipe]
+    assert pipe.is_fifo()
 
 
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:

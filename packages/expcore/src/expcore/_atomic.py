@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -52,7 +53,7 @@ def write_file(
         progress: Called with the number of bytes written since its last call.
 
     Raises:
-        FileExistsError: The target exists and ``overwrite`` is False.
+        FileExistsError: The target exists and ``overwrite`` is False, or it is a device.
         OSError: The bytes could not be written; nothing has changed.
 
     >>> write_file("a.txt", b"old or new")
@@ -81,7 +82,7 @@ def open_atomic(
         A seekable binary file, empty, that can be written and read back.
 
     Raises:
-        FileExistsError: The target exists and ``overwrite`` is False.
+        FileExistsError: The target exists and ``overwrite`` is False, or it is a device.
         OSError: The bytes could not be written; nothing has changed.
 
     >>> with open_atomic("b.txt") as file:
@@ -97,8 +98,20 @@ def open_atomic(
         target = Path(os.path.realpath(target))
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    _refuse_device(target)
     with _placed(*create_beside(target), target, overwrite=overwrite) as file:
         yield file
+
+
+def _refuse_device(target: Path) -> None:
+    """Raise FileExistsError for a device, a pipe or a socket: /dev/null is everybody's."""
+    try:
+        mode = target.lstat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        text = "It is a device or a pipe, and no file takes its place"
+        raise FileExistsError(errno.EEXIST, text, str(target))
 
 
 @contextmanager
@@ -112,6 +125,7 @@ def open_partial(path: str | os.PathLike[str], mark: str) -> Generator[BinaryIO]
         mark: 16 hexadecimal digits that stand for what is to be written.
     """
     target = Path(path)
+    _refuse_device(target)
     temporary = beside(target, mark)
     file: BinaryIO | None
     is_new = not temporary.exists()

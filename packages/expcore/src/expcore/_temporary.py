@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -25,6 +26,9 @@ def create_beside(target: Path) -> tuple[BinaryIO, Path]:
             file = temporary.open("x+b")
         except FileExistsError:
             continue
+        except FileNotFoundError:  # it is the folder, and the name is nobody's but ours
+            text = os.strerror(errno.ENOENT)
+            raise FileNotFoundError(errno.ENOENT, text, str(target)) from None
         # A sweeper may have come between creation and lock: then this name is gone.
         if try_lock(file.fileno()) is not False and _is_linked(file.fileno(), temporary):
             return file, temporary
