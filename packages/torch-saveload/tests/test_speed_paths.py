@@ -153,7 +153,7 @@ def test_what_is_written_once_more_does_not_stay_in_the_page_cache(name, monkeyp
 @pytest.mark.parametrize("threads", [True, False])
 def test_a_large_file_that_is_replaced_is_closed_by_a_thread(threads, monkeypatch):
     monkeypatch.setattr("torch_saveload._former.LARGE_BYTES", 0)
-    begun = []
+    begun, waited_for = [], []
 
     class Noted(threading.Thread):
         def start(self):
@@ -162,6 +162,10 @@ def test_a_large_file_that_is_replaced_is_closed_by_a_thread(threads, monkeypatc
                 raise RuntimeError("can't create new thread at interpreter shutdown")
             super().start()
 
+        def join(self, timeout=None):
+            waited_for.append(self)
+            super().join(timeout)
+
     monkeypatch.setattr("torch_saveload._former.Thread", Noted)
     first, second = Net(), Net()
     first.save("net.pth")
@@ -169,8 +173,8 @@ def test_a_large_file_that_is_replaced_is_closed_by_a_thread(threads, monkeypatc
     loaded = Net.load("net.pth")
     second.save("net.pth")
     assert len(begun) == 1
-    if threads:
-        begun[0].join()
+    Net().save("other.pth")  # which may need the space
+    assert waited_for == (begun if threads else [])
     assert torch.equal(loaded.layers[0].weight, first.layers[0].weight)
     assert torch.equal(Net.load("net.pth").layers[0].weight, second.layers[0].weight)
 

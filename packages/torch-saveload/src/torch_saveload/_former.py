@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 LARGE_BYTES = 64 << 20
+_freeing: WeakSet[Thread] = WeakSet()
 
 
 @contextmanager
@@ -20,8 +22,11 @@ def freed_in_background(path: Path) -> Generator[None]:
     """Have the file that is replaced in the block, if it is large, freed by a thread.
 
     The system frees a file once it has no name and nobody has it open, which takes 150 ms for a
-    gigabyte on ext4: here it stays open until it is replaced, and a thread closes it.
+    gigabyte on ext4: here it stays open until it is replaced, and a thread closes it. The next
+    save waits for that, as it may need the space.
     """
+    for thread in list(_freeing):
+        thread.join()
     former = _opened_if_large(path)
     if former is None:
         yield
@@ -29,10 +34,13 @@ def freed_in_background(path: Path) -> Generator[None]:
     try:
         yield
     finally:
+        thread = Thread(target=former.close, name="torch_saveload-free")
         try:
-            Thread(target=former.close, name="torch_saveload-free").start()
+            thread.start()
         except RuntimeError:  # Python begins no threads while it exits
             former.close()
+        else:
+            _freeing.add(thread)
 
 
 def _opened_if_large(path: Path) -> BinaryIO | None:
