@@ -112,6 +112,17 @@ class Project:
 
 
 @pytest.fixture
+def git() -> Callable[..., None]:
+    """Run git in a folder; tests that cannot do without it are marked so."""
+
+    def run(folder: Path, *words: str) -> None:
+        identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+    return run
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The project of the documentation."""
     made = Project(tmp_path / "repro")

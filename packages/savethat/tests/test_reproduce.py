@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,13 +40,8 @@ class Sample(savethat.Node[SampleArgs, dict]):
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
-def git(folder: Path, *words: str) -> None:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
-    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
-def sample(project: Project) -> Iterator[Project]:
+def sample(project: Project, git: Callable[..., None]) -> Iterator[Project]:
     """A project in a git repository, with a file changed since the commit."""
     project.write("my_project/sample.py", SAMPLE.replace("10", "5"))
     project.write(".gitignore", "data_storage/\n__pycache__/\n")

@@ -12,9 +12,9 @@ import pytest
 
 import savethat
 
-from .test_reproduce import git, lines, needs_git
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import Project
 
 SCRIPT = """
@@ -44,6 +44,11 @@ class Fit(savethat.Node[FitArgs, Line]):
     savethat.create_node(Fit, FitArgs(lr=0.2), env_file=env_file).run()
 """
 GUARD = 'if __name__ == "__main__":'
+
+
+def lines(shown: str) -> dict[str, str]:
+    """The lines of the command by their first word."""
+    return {line.split()[0]: line.partition(" ")[2].strip() for line in shown.splitlines()}
 
 
 @pytest.mark.parametrize(
@@ -97,10 +102,10 @@ def test_what_was_typed_in_is_refused_with_a_way_out(project: Project) -> None:
     assert "put it into a module" in project("reproduce", run.name, status=1).stderr
 
 
-@needs_git
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_git_gives_back_a_project_behind_a_link_with_its_submodules(
-    project: Project, tmp_path: Path
+    project: Project, git: Callable[..., None], tmp_path: Path
 ) -> None:
     library = tmp_path / "library"
     library.mkdir()
