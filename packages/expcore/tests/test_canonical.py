@@ -123,6 +123,11 @@ class Slots:
         self.lock = threading.Lock()
 
 
+class Unshown(Locked):
+    def __repr__(self) -> str:
+        raise ValueError("not ready yet")
+
+
 def closing_over(lock: Any) -> Any:
     return lambda: lock
 
@@ -131,6 +136,7 @@ CULPRITS: list[tuple[Any, str]] = [
     (lambda: {"model": Locked()}, r"args\['model'\]\.loader\._lock \(lock\)"),
     (lambda: [1, (2, {"k": [Slots()]})], r"args\[1\]\[1\]\['k'\]\[0\]\.lock"),
     (lambda: {1: {threading.Lock()}}, r"args\[1\]\{<unlocked"),
+    (lambda: {Unshown(): 1}, r"args\[a Unshown\]\.loader\._lock \(lock\)"),
     (lambda: (i for i in ()), r"args \(generator\): it can be run only once"),
     (lambda: [iter([1])], r"args\[0\] \(list_iterator\): an iterator"),
     (lambda: map(str, []), r"args \(map\): an iterator"),

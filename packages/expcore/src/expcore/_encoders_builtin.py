@@ -140,7 +140,10 @@ def _sorted(value: set[Any] | frozenset[Any], walk: Walk) -> bytes:
 
 
 def _shown(item: object) -> str:
-    text = repr(item)
+    try:
+        text = repr(item)
+    except Exception:  # that of a user's class; what is wrong with the item is said anyway
+        text = f"a {type(item).__qualname__}"
     return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004
 
 
