@@ -83,6 +83,17 @@ def test_a_set_of_another_tool_loads_into_a_model():
     assert equal(other, model)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_in_the_place_of_a_file_is_refused_without_waiting():
+    Net().save("m.safetensors", max_shard_size=130)
+    tree = json.loads(Path("m.safetensors.index.json").read_text())
+    file = Path(next(iter(tree["weight_map"].values())))
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(FormatError, match="a folder or a device"):
+        Net.load("m.safetensors")
+
+
 def test_saving_again_leaves_nothing_of_the_former_set():
     Net().save("m.safetensors", max_shard_size=130)
     Path("m-1.safetensors").write_bytes(b"not ours")

@@ -202,6 +202,8 @@ def read_set(data: bytes, path: Path) -> tuple[Index, dict[Path, int]]:
     try:
         for name in dict.fromkeys(files.values()):
             shard = path.with_name(name)
+            if shard.exists() and not shard.is_file():  # to open a pipe waits for its writer
+                raise FormatError(str(shard), "a folder or a device, so no model file")  # noqa: TRY301
             with shard.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 found, _ = read_header(file, str(shard), size, end)
