@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import savethat
+from savethat._lines import append_line, read_lines
+from savethat._reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,6 +206,40 @@ def test_no_command_hands_control_characters_to_the_terminal(project: Project, r
     assert r"a\x1b[2Jb" in listed
     assert r"\x1b[31mevil" in shown.stdout
     assert "\x1b" not in listed + shown.stdout + shown.stderr
+
+
+def test_a_line_that_the_disk_had_no_room_for_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "metrics.jsonl"
+
+    class Full(io.FileIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            if data.startswith(b'{"name": "lost"'):
+                return super().write(data[:5])
+            if data != b"\n":
+                raise OSError(errno.ENOSPC, "no space left")
+            return super().write(data)
+
+    append_line(file, {"name": "first"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, *_, **__: Full(path, "ab"))
+        with pytest.raises(OSError, match="no space left"):
+            append_line(file, {"name": "lost"})
+    append_line(file, {"name": "last"})
+
+    with pytest.warns(savethat.SavethatWarning, match="line 2"):
+        assert [line["name"] for line in read_lines(file)] == ["first", "last"]
+
+
+@posix
+def test_reading_what_is_no_file_leaves_nothing_open(tmp_path: Path) -> None:
+    before = len([*Path("/dev/fd").iterdir()])
+    for _ in range(5):
+        with pytest.raises(IsADirectoryError):
+            read_file(tmp_path)
+
+    assert len([*Path("/dev/fd").iterdir()]) == before
 
 
 def test_a_tensor_s_number_is_logged_without_a_warning(node_that: NodeThat) -> None:

@@ -122,9 +122,10 @@ def test_git_gives_back_a_project_behind_a_link_with_its_submodules(
     git(project.folder, *allowed, "submodule", "add", "-q", str(library), "inner/vendor")
     git(project.folder, "add", ".")
     git(project.folder, "commit", "-q", "-m", "first")
-    # The submodule is at another commit than the project's commit says.
+    # The submodule is at another commit than the project's commit says, and changed since.
     (project.folder / "inner/vendor/helper.py").write_text("SCALE = 20\n")
     git(project.folder / "inner/vendor", "commit", "-q", "-a", "-m", "second")
+    (project.folder / "inner/vendor/notes.txt").write_text("not in git")
     link = tmp_path / "link"
     link.symlink_to(project.folder)
     subprocess.run([sys.executable, "train.py"], cwd=link / "inner", check=True)
@@ -133,6 +134,7 @@ def test_git_gives_back_a_project_behind_a_link_with_its_submodules(
     shown = lines(project("reproduce", run.name).stdout)
 
     assert shown["results"].startswith("identical")
+    assert "without the changes in submodules: inner/vendor" in shown["code"]
     shutil.rmtree(project.folder / "inner/vendor")
     assert "of its submodule inner/vendor" in project("reproduce", run.name, status=1).stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -236,6 +237,29 @@ def test_removal_takes_nested_files_here_and_remotely(
     assert list(synced.remote_ls(recursive=True)) == []
     with pytest.raises(ValueError, match="only the remote copy"):
         synced.remove(key, local=False, remote=True)
+
+
+@pytest.mark.parametrize("there", ["completed", "running"])
+def test_a_state_that_is_broken_here_takes_no_good_run_elsewhere_with_it(
+    synced: savethat.Storage, run_word: Callable[..., str], there: str
+) -> None:
+    key = run_word(synced, "a")
+    assert synced.remote is not None
+    (synced / key / "results.pickle").unlink()
+    (synced / key / "state.json").write_bytes(bytes(100))  # as after a power failure
+    if there == "running":
+        synced.remote.delete(f"{key}/results.pickle")
+        state = json.loads(synced.remote.read(f"{key}/state.json"))
+        now = datetime.now(UTC).isoformat()
+        state |= {"state": "running", "machine": "elsewhere", "heartbeat": now}
+        synced.remote.write(f"{key}/state.json", json.dumps(state).encode())
+
+    with pytest.raises((savethat.BrokenRun, savethat.RunStillRunning)):
+        synced.remove(key, remote=True)
+
+    assert synced.remote.exists(f"{key}/state.json")
+    synced.remove(key)
+    assert not (synced / key).exists()
 
 
 def test_a_name_that_no_run_has_made_hides_no_run_and_keeps_none_from_removal(

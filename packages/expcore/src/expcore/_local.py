@@ -158,6 +158,8 @@ class LocalStorage(Storage):
                     key, "a part of it is a value, or it is part of others"
                 ) from error
             except FileExistsError:
+                if overwrite:  # of a device or a pipe
+                    raise
                 raise KeyExists(key, self.url) from None
             break
         return self.stat(key)

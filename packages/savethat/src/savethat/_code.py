@@ -39,7 +39,7 @@ def bring_back_code(run: RunContext, facts: Mapping[str, Any], folder: Path) -> 
     where = " of ".join([f"commit {commit}", *git["remotes"].values()])
     if git.get("diff_cut"):
         raise CodeNotFound(run.key, f"its changes to {where} were too large to keep")
-    problem = check_out(run.project_dir, commit, diff, folder, git.get("submodules", {}))
+    problem = check_out(run.project_dir, commit, diff, folder, git.get("submodules") or {})
     if problem:
         raise CodeNotFound(run.key, f"it was {where}, and {problem}")
     inside = git.get("inside")
@@ -48,4 +48,6 @@ def bring_back_code(run: RunContext, facts: Mapping[str, Any], folder: Path) -> 
     told = f"git, commit {commit[:12]}{' and what was changed in it' if diff else ''}"
     if git["untracked"]:
         told += f"; not in git, so missing: {', '.join(git['untracked'][:5])}"
+    if changed := git.get("submodules_changed"):
+        told += f"; without the changes in submodules: {', '.join(changed[:5])}"
     return folder / inside, told

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from savethat._config import find_credential_file, load_config
 from savethat._storage import Storage
-from savethat.errors import ConfigNotFound, Refused, RunStillRunning
+from savethat.errors import BrokenRun, ConfigNotFound, Refused, RunStillRunning
 
 if TYPE_CHECKING:
     import argparse
@@ -122,7 +122,7 @@ class Project:
             try:
                 storage.remove(run.key, local=True, remote=not options.local)
                 yield f"removed {run.key}"
-            except RunStillRunning as error:
+            except (RunStillRunning, BrokenRun) as error:
                 kept.append(str(error))
             except OSError as error:
                 if error.filename is None:  # of the remote: no other run fares better

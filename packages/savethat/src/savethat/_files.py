@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from savethat._config import Config
 from savethat._layout import is_temporary
-from savethat.errors import BrokenRun, NotInStorage, RunNotFound, RunStillRunning
+from savethat.errors import NotInStorage, RunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -223,23 +223,16 @@ class Files:
         Raises:
             ValueError: The key is the storage itself, or only the remote copy is to go.
             RunStillRunning: The run is going on, or another machine still uploads it.
+            BrokenRun: Its state cannot be read here, and the remote copy is a good one.
         """
         name = self.key_of(key)
         if not name:
             raise ValueError("the whole storage cannot be removed")
         if remote and not local:
             raise ValueError(f"{name}: removing only the remote copy would leave it unprotected")
-        from savethat._find import read_any_state
-        from savethat._removal import remove_local, remove_remote
+        from savethat._removal import check_removable, remove_local, remove_remote
 
-        try:
-            state = read_any_state(self, name, remote=remote)
-        except BrokenRun:  # nobody who goes on with a run leaves it like that
-            state = None
-        arrives = state is not None and not (self / key).is_dir() and state.is_arriving
-        if state is not None and (state.goes_on or arrives):
-            job = state.job if state.state != "running" else ""
-            raise RunStillRunning(name, state.host, state.pid, job)
+        check_removable(self, name, remote=remote)
         if remote and self.remote is not None:
             remove_remote(self.remote, name)
         if local:

@@ -152,11 +152,13 @@ def _remote_runs(
     storage: Storage, wanted: Wanted, is_wanted: Callable[[str, str, str], bool]
 ) -> Iterator[Found]:
     from expcore import InvalidKey
+    from expcore.backend import check_prefix
     from savethat._remote import impatient
 
     remote = storage.remote
     if remote is None:
         return
+    check_prefix(wanted.path.rstrip("/"))  # or what was mistyped seems to be there
     files: dict[str, list[str]] = {}
     try:
         for entry in impatient(remote).list(wanted.path.rstrip("/")):

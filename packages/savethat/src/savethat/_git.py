@@ -30,6 +30,7 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
     entries = status.split("\0")
     plain = ("--no-ext-diff", "--no-textconv", "--binary", "--ignore-submodules=all")
     diff = _git(top, "diff", *plain, "HEAD") or ""
+    submodules = list(_submodules(top))
     return {
         "root": str(top),
         "inside": (_git(folder, "rev-parse", "--show-prefix") or "").strip("/\n"),
@@ -40,7 +41,8 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
         "diff": diff[:DIFF_BYTES],
         "diff_cut": len(diff) > DIFF_BYTES,
         "untracked": [entry[3:] for entry in entries if entry.startswith("?? ")],
-        "submodules": {path: _head(top / path) or commit for path, commit in _submodules(top)},
+        "submodules": {path: _head(top / path) or commit for path, commit in submodules},
+        "submodules_changed": [p for p, _ in submodules if _git(top / p, "status", "--porcelain")],
     }
 
 

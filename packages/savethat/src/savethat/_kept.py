@@ -55,6 +55,11 @@ def _check_facts(facts: dict[str, Any]) -> None:
             raise ValueError(f"its script {node['script']!r} is not in the project")
     if git is not None:
         check_fields(git, root=str, commit=TEXT_OR_NONE, diff=str, remotes=dict, untracked=list)
+        # Earlier versions did not write these.
+        check_fields(git, inside=TEXT_OR_NONE, submodules=(dict, NoneType))
+        check_fields(git, submodules_changed=(list, NoneType))
+        if ".." in PurePath(git.get("inside") or "").parts:
+            raise ValueError(f"its folder {git['inside']!r} is not in the repository")
 
 
 def check_args(storage: Storage, key: str) -> None:

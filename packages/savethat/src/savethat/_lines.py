@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from savethat._reading import decode_object, read_file
@@ -27,7 +28,11 @@ def append_line(file: Path, content: Mapping[str, Any]) -> None:
     with file.open("ab", buffering=0) as lines:
         written = lines.write(line) or 0
         if written < len(line):  # the disk is full, and says so when asked again
-            lines.write(line[written:])
+            try:
+                lines.write(line[written:])
+            finally:
+                with suppress(OSError):  # so that the next line begins anew, if it can
+                    lines.write(b"\n")
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:

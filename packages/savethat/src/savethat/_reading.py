@@ -14,8 +14,12 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file; a pipe of that name is empty, where others would wait for ever."""
-    with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 # a descriptor
-        return file.read()
+    with open(path, "rb", opener=_open) as file:  # a path's takes no opener
+        return file.read() or b""  # None of a pipe that somebody has open
+
+
+def _open(path: str, _flags: int) -> int:
+    return os.open(path, _FLAGS)
 
 
 def decode_json(data: bytes | str) -> Any:

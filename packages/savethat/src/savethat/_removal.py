@@ -10,13 +10,50 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from savethat._layout import RESULTS, is_temporary
-from savethat.errors import NotSyncedWarning
+from savethat._layout import RESULTS, STATE, is_temporary
+from savethat.errors import BrokenRun, NotSyncedWarning, RunStillRunning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import expcore
+    from savethat._files import Files
+    from savethat._state import RunState
+
+
+def check_removable(storage: Files, key: str, *, remote: bool) -> None:
+    """Refuse to remove a run that goes on, here or elsewhere.
+
+    Raises:
+        RunStillRunning: It does, or another machine still uploads it.
+        BrokenRun: Its state cannot be read here, and the remote copy is a good one.
+    """
+    from savethat._find import read_any_state
+
+    is_here = (storage / key).is_dir()
+    try:
+        state = read_any_state(storage, key, remote=remote)
+    except BrokenRun as error:  # nobody who goes on with a run leaves it like that
+        state = _state_there(storage, key, error) if remote and is_here else None
+        is_here = False
+    if state is not None and (state.goes_on or (not is_here and state.is_arriving)):
+        job = state.job if state.state != "running" else ""
+        raise RunStillRunning(key, state.host, state.pid, job)
+
+
+def _state_there(storage: Files, key: str, broken: BrokenRun) -> RunState | None:
+    """The state of the remote copy of a run that is broken here; None if it has none."""
+    from expcore import KeyNotFound
+    from savethat._state import decode_state
+
+    if storage.remote is None:
+        return None
+    if storage.remote.exists(f"{key}/{RESULTS}"):
+        raise broken
+    try:
+        return decode_state(storage.remote.read(f"{key}/{STATE}"))
+    except (KeyNotFound, ValueError):
+        return None
 
 
 def remove_local(path: Path) -> None:

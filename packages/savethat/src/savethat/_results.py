@@ -57,9 +57,11 @@ def read_results(folder: Path, key: str, *, trust: bool = False) -> Any:
             return pickle.load(data)
     except (ImportError, AttributeError) as error:
         raise ResultsNeedCode(key, str(error)) from error
-    except (FileNotFoundError, PermissionError) as error:
-        if file.is_dir():  # what Windows says of one
+    except OSError as error:
+        if file.is_dir():
             raise BrokenRun(key, RESULTS, "it is a folder") from error
+        raise
+    except MemoryError:
         raise
     except Exception as error:  # of the file, or of what it calls
         raise BrokenRun(key, RESULTS, f"{type(error).__name__}: {error}") from error

@@ -207,7 +207,8 @@ def _told_if_slow(key: str, remote: str) -> Generator[None]:
     where = without_credentials(remote)
     timer = Timer(SLOW_S, logger.info, ("{} is still being uploaded to {}", key, where))
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # the system has no more threads
+        timer.start()
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ class Enough(BaseException):  # no ``except Exception`` of the script is to take
 
 
 def stop_loading() -> None:
-    """End the execution of a script that is loaded; called where a node is run."""
+    """End the execution of a script that is loaded; called where a node is run or submitted."""
     if _loading:
         raise Enough
 
@@ -48,10 +48,10 @@ def describe_class(cls: type, project_dir: Path) -> dict[str, str]:
         name = spec.name if spec else Path(file or "").stem
     if file is None or "." in Path(file).stem or not Path(file).is_file():
         return found
-    path = os.path.relpath(os.path.realpath(file), os.path.realpath(project_dir))
-    if path.startswith(os.pardir):
+    path, project = Path(os.path.realpath(file)), Path(os.path.realpath(project_dir))
+    if not path.is_relative_to(project):
         return found
-    return {**found, "script": Path(path).as_posix(), "import_as": name}
+    return {**found, "script": path.relative_to(project).as_posix(), "import_as": name}
 
 
 def load_script(file: Path, name: str) -> ModuleType:
@@ -73,6 +73,7 @@ def load_script(file: Path, name: str) -> ModuleType:
         raise ImportError(f"{file} is no Python script")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name], _files[name] = module, file
+    sys.argv[:] = [str(file)]
     _loading.append(file)
     try:
         spec.loader.exec_module(module)

@@ -32,12 +32,15 @@ def setup_credentials(
         What there is to say.
 
     Raises:
-        ConfigError: The file has a table for the package already.
+        ConfigError: The file has a table for the package already, or there is no home for it.
     """
     import tomllib
 
     from expcore import write_file
 
+    if file.parts[:1] == ("~",):
+        reason = "is in no home, for you have none; set SAVETHAT_CREDENTIALS to a file"
+        raise ConfigError(file, reason)
     old = file.read_text("utf-8") if file.exists() else ""
     try:
         tables = tomllib.loads(old)

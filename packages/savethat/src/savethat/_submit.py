@@ -18,6 +18,7 @@ from savethat._args import write_args
 from savethat._claim import claim
 from savethat._job import Job, job_folder
 from savethat._layout import ARGS
+from savethat._script import stop_loading
 from savethat._secret import secrets_in
 from savethat._state import RunState
 from savethat._sync import announce
@@ -54,6 +55,7 @@ def submit(node: Node[Any, Any], *, cluster: Cluster | None = None, **parameters
             cannot be made again in another process.
         NodeAlreadyRan: This node was run or submitted before.
     """
+    stop_loading()
     if node._ran:
         raise NodeAlreadyRan(node.key)
     job = _make_job(node)

@@ -140,8 +140,8 @@ class BrokenRun(SavethatError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.key}/{self.name} cannot be read: {self.problem}. If there is a good copy of "
-            "the run, `download` that; else `rm` can remove it"
+            f"{self.key}/{self.name} cannot be read: {self.problem}. If it was damaged and there "
+            "is a good copy of the run, `download` that"
         )
 
 
