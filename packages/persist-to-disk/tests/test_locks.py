@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from persist_to_disk._locks import LockFolder, is_free, whole_file_lock
 from persist_to_disk._store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of bytes are Linux's")
+
+
+TRY_LOCK = """
+import sys
+from pathlib import Path
+from persist_to_disk._locks import LockFolder
+print(LockFolder(Path(sys.argv[1])).lock(5).try_acquire())
+"""
 
 
 @linux
@@ -121,6 +130,29 @@ def test_a_lock_outlives_a_daemon_that_closes_all_descriptors(tmp_path):
 
     assert not second_got_it
     assert (tmp_path / "log").read_text() == "still open"
+
+
+@linux
+def test_a_lock_file_that_took_the_number_of_another_one_is_not_locked(tmp_path):
+    from persist_to_disk import _byte_locks
+
+    _byte_locks._close_all()
+    first, other = (LockFolder(tmp_path / name).lock(5) for name in ("first", "other"))
+    before = open_files()
+    first.acquire()
+    first.release()
+    (kept,) = open_files() - before
+    os.close(kept)
+    other.acquire()  # under the same number, by now
+    other.release()
+
+    first.acquire()
+    first.release()
+
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", TRY_LOCK, tmp_path / "other"], capture_output=True, check=True
+    )
+    assert elsewhere.stdout.split() == [b"True"]
 
 
 def test_writers_of_a_bucket_exclude_each_other_whatever_their_granularity(tmp_path):

@@ -108,6 +108,16 @@ def test_a_helper_that_is_loaded_again_counts_at_once(load, write):
     assert (before, module.f(0), module.f(1)) == (1, 20, 21)
 
 
+def test_new_code_in_a_helper_that_is_there_counts_at_once(load, write):
+    """As IPython's autoreload does it."""
+    write("helpers.py", "def g(x): return x + 1")
+    module = load(tracked("from helpers import g", "g(x)"))
+    before = module.f(0)
+    module.g.__code__ = (lambda x: x + 20).__code__
+
+    assert (before, module.f(0)) == (1, 20)
+
+
 def test_a_helper_of_a_notebook_counts_at_once():
     cells = {"ptd": ptd}
 

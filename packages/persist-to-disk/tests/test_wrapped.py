@@ -47,6 +47,13 @@ DECORATORS = """
             args = [2 * value for value in args]
             return function(*args, **kwargs)
         return wrapper
+
+    def named(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            name = f"{args} {kwargs}"
+            return name, function(*args, **kwargs)
+        return wrapper
 """
 
 
@@ -74,6 +81,7 @@ def test_one_that_passes_everything_on_makes_no_difference(load, decorator):
         ("Shifted", ["f()", "f(1)", "f(2)", "f(y=2)"]),
         ("with_default", ["f(5)", "f(5, y=1)", "f(x=5)"]),
         ("with_retries", ["f(5)", "f(5, retries=4)", "f(5, 1)", "f(5, 1, retries=4)"]),
+        ("named", ["f(5)", "f(x=5)", "f(5, 1)"]),
         ("doubled", ["f(5, 6)", "f(x=5, y=6)", "f(5, y=6)", "f(10, 6)"]),
     ],
 )

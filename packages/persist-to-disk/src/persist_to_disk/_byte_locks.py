@@ -146,6 +146,9 @@ class ByteLock:
         while True:
             self._file = _open_files.pop((self._path, self._offset < KEYS), _NONE)
             is_kept = self._file is not _NONE
+            if is_kept and _links(self._file) is None:  # another file has its number by now
+                self._file = _NONE
+                continue
             if not is_kept:
                 self._file = self._open()
             _held.add(self)

@@ -79,7 +79,9 @@ def file_of(folder: Path, text: str) -> Path:
     'folder/scores'
     """
     path = folder / file_name(text)
-    if path.exists() and path.name not in os.listdir(folder):  # noqa: PTH208 -- names only
+    twin = path.with_name(path.name.swapcase())
+    # Where there is another one, or case makes no difference, the folder's own list tells.
+    if twin != path and twin.exists() and path.name not in os.listdir(folder):  # noqa: PTH208
         return folder / f"{_legible(text)}~{_short(text)}"  # that one is of another key
     return path
 

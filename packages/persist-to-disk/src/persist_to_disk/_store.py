@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expcore import sweep
 from persist_to_disk._bucket import Bucket, Entry
 from persist_to_disk._compact import compact, is_worth_it
 from persist_to_disk._counts import FILE as COUNTS_FILE
@@ -129,8 +130,10 @@ class Store:
         """Delete all entries, whatever the hashsize they were written with."""
         for path in bucket_files(self.folder):
             Bucket(path, trust=self.trust).remove(self.lock_of(int(path.stem)))
-        for sidecar in self.folder.glob("*.d/[!.]*"):
-            self.remove_sidecar(sidecar)
+        for sidecars in self.folder.glob("*.d"):
+            sweep(sidecars)
+            for sidecar in sidecars.glob("[!.]*"):
+                self.remove_sidecar(sidecar)
         for path in [
             *self.folder.glob("*.old*.pkl"),
             self.folder / CODE_FILE,

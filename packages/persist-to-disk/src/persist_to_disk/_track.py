@@ -61,6 +61,7 @@ class _Walk:
         self._names: list[tuple[Mapping[str, Any], str, Any]] = []
         self._cells: list[tuple[CellType, Any]] = []
         self._seen: dict[int, object] = {}
+        self._bodies: list[tuple[FunctionType, CodeType]] = []
         self._own_globals = getattr(inspect.unwrap(function), "__globals__", None)
         source = source_file(function)
         is_outside = source is not None and not source.is_relative_to(project)
@@ -74,7 +75,10 @@ class _Walk:
         """Say whether a name means something else by now, as after ``importlib.reload``."""
         now = [(space.get(name, _NOTHING), before) for space, name, before in self._names]
         now += [(contents_of(cell), before) for cell, before in self._cells]
-        return any(value is not before and type(value) is not before for value, before in now)
+        # As autoreload does, which puts new code into functions that are there.
+        return any(function.__code__ is not code for function, code in self._bodies) or any(
+            value is not before and type(value) is not before for value, before in now
+        )
 
     def _note(self, value: Any) -> None:
         """Follow a value that the code can reach."""
@@ -86,6 +90,7 @@ class _Walk:
         if isinstance(value, FunctionType):
             if self._is_own(value):
                 self.helpers.append(value)
+                self._bodies.append((value, value.__code__))
                 self._follow(value)
         elif isinstance(value, type):
             if self._is_own_class(value):
@@ -114,7 +119,7 @@ class _Walk:
                         self._waiting.append(value)
         for cell in function.__closure__ or ():
             contents = contents_of(cell)
-            self._cells.append((cell, _meaning(contents)))
+            self._cells.append((cell, contents if is_constant(contents) else _meaning(contents)))
             self._waiting.append(contents)
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self._waiting.append(default)
@@ -127,7 +132,7 @@ class _Walk:
 
     def _is_own_class(self, kind: type) -> bool:
         module = sys.modules.get(kind.__module__)
-        if module is not None and module.__name__ != "builtins":
+        if isinstance(module, ModuleType) and module.__name__ != "builtins":
             return self._is_own_module(module)
         return any(
             isinstance(part, FunctionType) and self._is_own(part) for part in vars(kind).values()
@@ -137,8 +142,10 @@ class _Walk:
         if vars(module) is self._own_globals:
             return True
         # A package without `__init__.py` has no file.
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-        return any(self._is_below_roots(Path(place)) for place in places if place)
+        # Not by `getattr`: `torch.classes` answers to every name.
+        known = vars(module)
+        places = [known.get("__file__"), *(known.get("__path__") or ())]
+        return any(self._is_below_roots(Path(place)) for place in places if isinstance(place, str))
 
     def _is_below_roots(self, place: Path) -> bool:
         below = [place.relative_to(root) for root in self._roots if place.is_relative_to(root)]

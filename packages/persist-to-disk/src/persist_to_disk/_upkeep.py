@@ -106,12 +106,13 @@ def collect(folder: Path, *, trust: bool) -> Iterator[tuple[Path, int]]:
             freed = compact(bucket, store.lock_of(int(path.stem)), trust=trust)
         except FileNotFoundError:  # the folder was removed meanwhile
             return
-        named = _named_sidecars(path, trust=trust)
         if freed:
             yield path, freed
-        for removed in sweep(_sidecars(path)):
+    for sidecars in folder.glob("*.d"):  # also of buckets that are no more
+        for removed in sweep(sidecars):
             yield removed, 0
-        for sidecar in _sidecars(path).glob("[!.]*"):
+        named = _named_sidecars(sidecars.with_suffix(".pkl"), trust=trust)
+        for sidecar in sidecars.glob("[!.]*"):
             if sidecar not in named and (size := store.remove_sidecar(sidecar)):
                 yield sidecar, size
     for removed in sweep(folder):

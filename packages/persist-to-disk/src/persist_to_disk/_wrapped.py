@@ -33,6 +33,10 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """
     while _passes_all_on(function):
         function = function.__wrapped__  # type: ignore[attr-defined]
+    if isinstance(function, FunctionType) and type(function) is not FunctionType:
+        # A proxy, as of wrapt: what it claims is the signature of what it passes calls on to.
+        kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        return inspect.Signature(map(Parameter, ("args", "kwargs"), kinds))
     try:
         return inspect.signature(function, follow_wrapped=False)
     except ValueError:  # written in C, as what compiles functions is
@@ -63,7 +67,7 @@ def _passes_all_on(function: Callable[..., Any]) -> bool:
     inner_names = {name for name, cell in cells if _holds(cell, inner)}
     try:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(code))).body
-    except (OSError, SyntaxError, ValueError):
+    except Exception:  # the file is not there, or somebody is editing it just now
         return False
     if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
@@ -82,8 +86,10 @@ def _only_passes_on(body: list[ast.stmt], inner: set[str], arguments: tuple[str,
                 keywords=[ast.keyword(arg=None, value=ast.Name() as kwargs)],
             ) if called.id in inner and (args.id, kwargs.id) == arguments:
                 passed |= {called, args, kwargs}
-            case ast.FormattedValue(value=ast.Name() as name):  # in what it logs
-                shown.add(name)
+            case ast.Expr(value=ast.Call() as call):  # what it logs
+                for each in ast.walk(call):
+                    if isinstance(each, ast.FormattedValue) and isinstance(each.value, ast.Name):
+                        shown.add(each.value)
             case _:
                 pass
     names = [node for node in nodes if isinstance(node, ast.Name)]
