@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import stat
 import struct
@@ -150,6 +151,43 @@ def test_a_cache_that_others_can_write_to_is_refused(zipped, tmp_path):
 
     with pytest.raises(UnsafeCacheError, match="CODESAVE_CACHE"):
         UniqueCodebase(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")
+def test_a_link_in_the_place_of_the_temporary_folder_is_refused(zipped, tmp_path, monkeypatch):
+    path = zipped({"a.py": ""})
+    monkeypatch.delenv("CODESAVE_CACHE")
+    monkeypatch.setattr("codesave._cache._can_be_written", lambda _: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = UniqueCodebase(path).folder.parents[1]
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(UnsafeCacheError, match=folder.name):
+        UniqueCodebase(path)
+    with pytest.raises(UnsafeCacheError, match=folder.name):
+        UniqueCodebase(zipped({"b.py": ""}))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")
+@pytest.mark.parametrize("owner", [0, 1001])
+def test_a_temporary_folder_of_another_user_is_refused_be_it_root(
+    zipped, tmp_path, monkeypatch, owner
+):
+    monkeypatch.delenv("CODESAVE_CACHE")
+    monkeypatch.setattr("codesave._cache._can_be_written", lambda _: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    folder = tmp_path / "codesave-4711"
+    folder.mkdir(mode=0o755)
+    if owner != folder.stat().st_uid:
+        try:
+            os.chown(folder, owner, -1)
+        except PermissionError:
+            pytest.skip("only root gives folders away")
+
+    with pytest.raises(UnsafeCacheError, match=folder.name):
+        UniqueCodebase(zipped({"a.py": ""}))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mode bits mean little there")

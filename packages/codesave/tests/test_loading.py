@@ -17,6 +17,7 @@ from codesave.errors import (
     DigestMismatchError,
     ModuleNotInCodebaseError,
     NotAZipError,
+    UnsafeCacheError,
 )
 
 
@@ -215,7 +216,7 @@ def test_errors_survive_pickling():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such homes")
-@pytest.mark.parametrize("home", ["a file", "missing"])
+@pytest.mark.parametrize("home", ["a file", "missing", "another's"])
 def test_without_a_home_that_can_be_written_the_cache_is_a_temporary_folder(
     zipped, tmp_path, monkeypatch, home
 ):
@@ -226,6 +227,8 @@ def test_without_a_home_that_can_be_written_the_cache_is_a_temporary_folder(
         monkeypatch.delenv(name)
     if home == "a file":
         monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    elif home == "another's":
+        close(tmp_path / "home", monkeypatch)
     else:
         monkeypatch.setattr(Path, "home", _no_home)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -239,3 +242,39 @@ def test_without_a_home_that_can_be_written_the_cache_is_a_temporary_folder(
 
 def _no_home() -> Path:
     raise RuntimeError("Could not determine home directory.")
+
+
+def _no_temporary_folder() -> str:
+    raise FileNotFoundError("No usable temporary directory found")
+
+
+def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder one that only another user may look into, for root too."""
+    stat, access = os.stat, os.access
+
+    def refuse(path, *args, **kwargs):
+        if not isinstance(path, int) and folder in Path(path).parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder and access(path, mode))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such homes")
+def test_what_was_unpacked_is_found_in_a_home_that_can_only_be_read(zipped, tmp_path, monkeypatch):
+    for name in ("CODESAVE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    path = zipped({"model.py": "x = 1\n"})
+    folder = UniqueCodebase(path).folder
+    assert tmp_path / "home" in folder.parents
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert UniqueCodebase(path).folder == folder
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.gettempdir", _no_temporary_folder)
+        assert UniqueCodebase(path).folder == folder
+    folder.parents[1].chmod(0o777)
+    with pytest.raises(UnsafeCacheError):
+        UniqueCodebase(path)

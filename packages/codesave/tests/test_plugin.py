@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import stat
 import zipfile
 from dataclasses import dataclass, field
@@ -61,6 +62,21 @@ def test_the_code_of_a_run_is_given_back_into_a_folder_of_its_own(tree, tmp_path
     (tmp_path / "again").mkdir()
     assert _savethat.load_code(run, tmp_path / "again")
     assert (tmp_path / "again" / "train.py").read_text() == "x = 1\n"
+
+
+def test_settings_with_a_key_in_them_that_a_run_lacks_are_warned_of(tree, tmp_path, caplog):
+    files = {"train.py": "", ".env": "", "conf.yaml": "api_key: 0014fe3d9c1b7a2058e6f4\n"}
+    project = tree(files, name="project")
+    (tmp_path / "run").mkdir()
+
+    _savethat.run_start(Run("run", tmp_path / "run", project))
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("code.zip leaves out: conf.yaml holds api_key (")
+    caplog.clear()
+    (project / ".codesaveignore").write_text("conf.yaml\n")
+    _savethat.run_start(Run("run", tmp_path / "run", project))
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
 
 
 def test_the_entry_point_names_the_plugin():

@@ -196,6 +196,11 @@ KEY = "K0014fe3d9c1b7a2058e6f4"
         ("conf/wandb.yaml", f"wandb:\n  api_key: {KEY}\n", "api_key"),
         ("aws.ini", f"[default]\nAWS_SECRET_ACCESS_KEY={KEY}\n", "secret_access_key"),
         ("db.json", f'{{"user": "me", "password": "{KEY}"}}', "password"),
+        ("list.yaml", f"buckets:\n  - b2_key: {KEY}\n", "b2_key"),
+        ("dash.yaml", f"api-key: {KEY}\n", "api-key"),
+        ("camel.json", f'{{"clientSecret": "{KEY}"}}', "clientsecret"),
+        ("bom.ini", f"\ufeffpassword = {KEY}\n", "password"),
+        ("second.ini", f"api_key = your-key-goes-here\nb2_key = {KEY}\n", "b2_key"),
         ("x.cfg", f"remote = sftp://me:{KEY}@host/runs\n", "a password in a URL"),
         ("gcp.json", '{"k": "-----BEGIN PRIVATE KEY-----\\n"}', "a private key"),
     ],
@@ -218,10 +223,25 @@ def test_settings_with_a_key_in_them_stay_out_and_are_reported(tree, tmp_path, n
         "password: postgres\nurl: postgresql://me:me@localhost/db\n",
         '{"pad_token": "<|finetune_right_pad_id|>", "secrets": ["0014fe3d9c1b7a2058e6f4"]}',
         "url: https://example.org:8080/a@b\n",
+        'api_key = "YOUR_API_KEY_GOES_HERE"\n',
+        "secret: projects/p/secrets/wandb\n",
+        "api_key: os.environ/OPENAI_API_KEY\n",
+        "url: postgresql://postgres:postgres@localhost/db\n",
     ],
 )
 def test_settings_without_a_key_go_in(tree, tmp_path, text):
     assert names(save(tree({"settings.yaml": text}), tmp_path)) == {"settings.yaml"}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "a.", "://a:", "{secret:", " ", "- ", "secret=x{", "password: example.", "://a:a"],
+)
+def test_no_settings_take_long_to_look_into(tree, tmp_path, unit):
+    # 0.1 s; where a pattern looks at all that follows from each letter, half a minute.
+    folder = tree({f"{number}.yaml": unit * (100_000 // len(unit)) for number in range(3)})
+
+    save(folder, tmp_path)
 
 
 def test_a_secret_goes_in_when_asked_for(tree, tmp_path):

@@ -36,14 +36,31 @@ def cache_folder() -> Path:
 
     Where that cannot be written, or there is no home, it is a folder among the temporary ones.
     """
+    return _folders()[0]
+
+
+def own_cache_folder() -> Path:
+    """That folder, made where it is missing.
+
+    Raises:
+        UnsafeCacheError: Others can write to it.
+    """
+    cache = cache_folder()
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_unsafe(cache)
+    return cache
+
+
+def _folders() -> list[Path]:
+    """Where codebases may lie; the first is the one in use."""
     chosen = os.environ.get("CODESAVE_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return [Path(chosen).expanduser().absolute()]
     try:
         folder = _platforms_folder() / "codesave"
     except RuntimeError:  # the user of a container may have no home
-        return _temporary_folder()
-    return folder if _can_be_written(folder) else _temporary_folder()
+        return [_temporary_folder()]
+    return [folder] if _can_be_written(folder) else [_temporary_folder(), folder]
 
 
 def _platforms_folder() -> Path:
@@ -55,7 +72,9 @@ def _platforms_folder() -> Path:
 
 
 def _can_be_written(folder: Path) -> bool:
-    place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    # os.path, since the methods of Path raise where the home is another user's.
+    places = (folder, *folder.parents)
+    place = next((place for place in places if os.path.exists(place)), folder)  # noqa: PTH110
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
@@ -63,7 +82,11 @@ def _temporary_folder() -> Path:
     from tempfile import gettempdir
 
     user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
-    return Path(gettempdir(), f"codesave-{user}")
+    try:
+        place = gettempdir()
+    except FileNotFoundError:  # nothing can be written; what was unpacked can be read
+        place = "/tmp"  # noqa: S108 - only to have a name for it
+    return Path(place, f"codesave-{user}")
 
 
 def key_of(digest: str) -> str:
@@ -73,11 +96,11 @@ def key_of(digest: str) -> str:
 
 def cached(key: str) -> Path | None:
     """The folder with the code of a codebase that was unpacked before, or None."""
-    home = cache_folder() / key
-    if not (home / _DIGEST).is_file():
-        return None
-    _refuse_unsafe(cache_folder())
-    return home / _CODE
+    for folder in _folders():
+        if os.path.isfile(folder / key / _DIGEST):  # noqa: PTH113 - as in _can_be_written
+            _refuse_unsafe(folder)
+            return folder / key / _CODE
+    return None
 
 
 def unpack(zip_path: Path, digest: str, limits: Limits) -> Path:
@@ -111,9 +134,7 @@ def _unpack_aside(archive: zipfile.ZipFile, key: str, digest: str) -> None:
     import shutil
     from tempfile import mkdtemp
 
-    cache = cache_folder()
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _refuse_unsafe(cache)
+    cache = own_cache_folder()
     aside = Path(mkdtemp(prefix=f".{key}.", suffix=".tmp", dir=cache))
     try:
         code = aside / _CODE
@@ -183,9 +204,15 @@ def _make_writable(function: object, path: str, _: object) -> None:
 
 def _refuse_unsafe(cache: Path) -> None:
     if os.name == "nt":
-        return  # the default folder lies in the user's profile
+        return  # mode bits and owners mean little there
+    owners = {os.getuid(), 0}
     found = cache.stat()
-    if found.st_uid not in {os.getuid(), 0} or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if cache == _temporary_folder():
+        # Anyone may have put something there first, also a link to be moved later.
+        owners = {os.getuid()}
+        found = cache.lstat()
+    writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if found.st_uid not in owners or writable or stat.S_ISLNK(found.st_mode):
         raise UnsafeCacheError(str(cache))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import stat
 from pathlib import Path
 from shutil import copy2, copytree
@@ -17,6 +18,9 @@ from expcore import digest_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from codesave._snapshot import Snapshot
+
+log = logging.getLogger("codesave")
 hookimpl = pluggy.HookimplMarker("savethat")
 
 ARTIFACT_NAME = "code.zip"
@@ -38,8 +42,10 @@ class Run(Protocol):
 def run_start(run: Run) -> None:
     """Save the project's code before anything of the run has changed it."""
     target = Path(run.folder) / ARTIFACT_NAME
-    checkpoint(run.project_dir, target, ignore=[_without(_results_of(run))], verbose=False)
+    ignore = [_without(_results_of(run))]
+    snapshot = checkpoint(run.project_dir, target, ignore=ignore, verbose=False)
     run.add_artifact(target, kind="code", by="codesave")
+    _warn_of_settings(snapshot)
 
 
 @hookimpl
@@ -52,6 +58,18 @@ def load_code(run: Run, folder: Path) -> bool | None:
     # Its own: a node may write there, and Windows removes no file that is read-only.
     copytree(code, folder, dirs_exist_ok=True, copy_function=_copy_writable)
     return True
+
+
+def _warn_of_settings(snapshot: Snapshot) -> None:
+    """Name the settings with a key in them, which the code may not run without."""
+    names = "; ".join(str(out) for out in snapshot.left_out if out.reason.startswith("holds "))
+    if names:
+        log.warning(
+            "%s leaves out: %s (checkpoint's include= takes such files in; for those named in "
+            ".codesaveignore there is no warning)",
+            ARTIFACT_NAME,
+            names,
+        )
 
 
 def _results_of(run: Run) -> Path:

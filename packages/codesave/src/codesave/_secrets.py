@@ -33,17 +33,21 @@ SETTINGS_BYTES = 100_000
 """Settings are written by hand; what is larger is data, and not looked into."""
 _SETTINGS_SUFFIXES = frozenset(".toml .ini .cfg .conf .json .yaml .yml .properties".split())
 _KEY_NAMES = (
-    rb"b2_key|application_key|secret|secret_key|secret_access_key|api_?key|api_?token"
-    rb"|access_token|auth_token|hf_token|client_secret|password"
+    rb"b2[_-]?key|application[_-]?key|secret|secret[_-]?key|secret[_-]?access[_-]?key"
+    rb"|api[_-]?key|api[_-]?token|access[_-]?token|auth[_-]?token|hf[_-]?token"
+    rb"|client[_-]?secret|password"
 )
 # A name, and a value too long for an example: neither "XXXXXXXXXXX" nor "${B2_KEY}" nor "<key>".
 _KEY = re.compile(
-    rb"""(?:^|[{,])[ \t]*["']?(?:[\w.-]*[._-])?("""
+    rb"""(?:^|[{,])(?:\xef\xbb\xbf)?[ \t]*(?:-[ \t]+)?["']?(?:[\w.-]*[._-])?("""
     + _KEY_NAMES
-    + rb""")["']?[ \t]*[:=][ \t]*["']?(?![$<{\[*])(?!x{4})[^\s"',]{16,}""",
+    + rb""")["']?[ \t]*[:=][ \t]*["']?(?![$<{\[*])(?!x{4})([^\s"',]{16,})""",
     re.IGNORECASE | re.MULTILINE,
 )
-_PASSWORD = re.compile(rb"[a-z][\w+.-]*://[^\s/@:\"']+:(?![$<{])[^\s/@\"']{8,}@", re.IGNORECASE)
+# Without the scheme, which would be looked for from each letter of a long word.
+_PASSWORD = re.compile(rb"://([^\s/@:\"']+):(?![$<{])([^\s/@\"']{8,})@")
+_NO_KEY = re.compile(rb"projects/|.*(?:your|changeme|example|placeholder|os\.environ|env:)", re.I)
+"""What a value says that stands for a key, or names the place of one."""
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
@@ -72,8 +76,13 @@ def key_in(path: str, size: int) -> str:
         text = Path(path).read_bytes()
     except OSError:
         return ""  # whoever packs it will say so
-    if found := _KEY.search(text):
-        return found[1].decode().lower()
+    for found in _KEY.finditer(text):
+        if not _NO_KEY.match(found[2]):
+            return found[1].decode().lower()
     if _PRIVATE_KEY in text:
         return "a private key"
-    return "a password in a URL" if _PASSWORD.search(text) else ""
+    for found in _PASSWORD.finditer(text):
+        user, password = found.groups()
+        if user != password and not _NO_KEY.match(password):
+            return "a password in a URL"
+    return ""

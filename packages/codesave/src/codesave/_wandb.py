@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from codesave._cache import cache_folder
+from codesave._cache import own_cache_folder
 from codesave._save import checkpoint
 from codesave._unique import UniqueCodebase
 from codesave._zipwriter import LEVEL
@@ -233,7 +233,7 @@ def _place(wandb_path: str, output: str | os.PathLike[str] | None) -> Path:
     if output is not None:
         return Path(output).expanduser()
     name = re.sub(r"[^\w.-]+", "-", wandb_path.strip("/"))
-    return cache_folder() / "wandb" / f"{name}.zip"
+    return own_cache_folder() / "wandb" / f"{name}.zip"
 
 
 def _copy(source: Path, target: Path) -> None:
