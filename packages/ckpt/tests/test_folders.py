@@ -109,3 +109,18 @@ def test_a_form_by_which_files_are_not_found_again_is_warned_of(constants) -> No
         odd("logs", 1)
 
     assert caught[0].filename == __file__
+
+
+def test_a_subclass_may_prepare_itself_after_the_init_of_its_base() -> None:
+    class Late(ckpt.Checkpoint):
+        def __init__(self, logdir: str) -> None:
+            super().__init__(logdir, keep_ckpts=2, verbose=False)
+            self.offset = 0
+
+        def checkpoint_idx(self, file: str) -> int:  # type: ignore[override]
+            return ckpt.Checkpoint.checkpoint_idx(file) + self.offset
+
+    late = Late("logs")
+    late.save(ckpt.VarCollection({"w": 1.0}), 3)
+
+    assert late.restore(ckpt.VarCollection({"w": 0.0}))[0] == 3

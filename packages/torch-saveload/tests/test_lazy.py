@@ -5,6 +5,7 @@ import functools
 import logging
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from torch_saveload import save_load
+from torch_saveload._on_meta import free_on_meta
 
 KEPT = []
 
@@ -418,6 +420,7 @@ def test_normal_weights_are_skipped_without_importing_the_compiler():
 import sys, torch
 from torch import nn
 from torch_saveload import save_load
+from torch_saveload._on_meta import free_on_meta
 
 @save_load()
 class Net(nn.Module):
@@ -438,3 +441,24 @@ assert torch.Tensor.normal_ is own
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_filters_of_warnings_that_a_model_sets_stay_and_ours_goes():
+    @save_load()
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            warnings.filterwarnings("ignore", "of the library that the model needs")
+            self.layer = nn.Linear(3, 3)
+
+    with warnings.catch_warnings():
+        Net().save("net.pth")
+        before = list(warnings.filters)
+        warnings.resetwarnings()
+        other = warnings.catch_warnings()  # as another thread does meanwhile
+        with free_on_meta():
+            other.__enter__()
+        Net.load("net.pth")
+        assert [found[1].pattern for found in warnings.filters] == [before[0][1].pattern]
+        other.__exit__(None, None, None)
+        assert warnings.filters == []

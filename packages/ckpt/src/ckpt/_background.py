@@ -23,12 +23,12 @@ class Writer:
 
     def _forget(self) -> None:
         """Begin anew: a fork leaves threads, and what they hold, behind."""
-        self._process = os.getpid()
         self._turn: AbstractContextManager[bool] = threading.RLock()
         self._pool: ThreadPoolExecutor | None = None
         self._thread = 0
         self._write: Future[None] | None = None
         self._error: BaseException | None = None
+        self._process = os.getpid()  # last: another thread may look now
 
     @property
     def turn(self) -> AbstractContextManager[bool]:

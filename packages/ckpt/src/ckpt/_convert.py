@@ -109,7 +109,7 @@ def cast_like(value: Any, array: Array, dtype: Dtype) -> Any:
         plain = numbers if numbers.dtype.kind in "biufc" else numbers.astype(np.float32)
         native = {dtype: torch for torch, dtype in NATIVE.items()}
         tensor = make_tensor(plain, native[plain.dtype]).to(value.device, value.dtype)
-        back = tensor.to(native[np.dtype(exact)]).cpu().numpy()
+        back = tensor.cpu().to(native[np.dtype(exact)]).numpy()  # some devices lack float64
         return tensor if _is_near(numbers.astype(exact), back) else None
     known = known_dtype(dtype) if dtype.names else dtype
     if known is None:
@@ -126,4 +126,5 @@ def _is_near(before: Array, after: Array) -> bool:
     size = np.abs(before)
     with np.errstate(invalid="ignore"):
         near = np.abs(after - before) <= size / 2
-    return bool((near | (size < 1) | ~np.isfinite(before)).all())
+    small = (size < 1) & np.isfinite(after)
+    return bool((near | small | ~np.isfinite(before)).all())

@@ -49,7 +49,11 @@ class Naming:
             expected = "a name without folders, which have their place in DIR_NAME"
             raise InvalidOptionError("FILE_FORMAT", self.format, expected)
         for idx, name in tried.items():
-            if self.fitting(name, number) != idx:
+            try:
+                found = self.fitting(name, number)
+            except Exception:  # of a subclass that is not ready before its own __init__
+                return
+            if found != idx:
                 warnings.warn(
                     f"{name}, as FILE_FORMAT {self.format!r} calls checkpoint {idx}, is not found "
                     f"again by FILE_MATCH {self.match!r} and checkpoint_idx: such files are "

@@ -53,16 +53,20 @@ def tensor_to_array(name: str, tensor: torch.Tensor) -> Array:
     Raises:
         UnsupportedValueError: It is sparse, quantized, or has no values (meta device).
     """
-    kind = f"{tensor.dtype} tensor, {tensor.layout} on {tensor.device}"
     if tensor.is_quantized:  # its bits alone do not say its values
-        raise UnsupportedValueError(name, f"a {kind} has no plain array of values")
+        raise UnsupportedValueError(name, _has_no_values(tensor))
     try:
         plain = tensor.detach().resolve_conj().resolve_neg().cpu()
         if plain.dtype in NATIVE:
             return plain.numpy()
         return plain.view(BITS[plain.element_size()]).numpy().view(array_dtype(plain.dtype))
     except (RuntimeError, TypeError, KeyError, NotImplementedError) as error:
-        raise UnsupportedValueError(name, f"a {kind} has no plain array of values") from error
+        raise UnsupportedValueError(name, _has_no_values(tensor)) from error
+
+
+def _has_no_values(tensor: torch.Tensor) -> str:
+    kind = f"{tensor.dtype} tensor, {tensor.layout} on {tensor.device}"
+    return f"a {kind} has no plain array of values"
 
 
 def array_to_tensor(array: Array, like: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 import warnings
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 _lock = threading.Lock()
 _users = 0
@@ -43,8 +43,15 @@ def _begin() -> None:
 
     torch.Tensor.normal_ = _normal  # type: ignore[method-assign]
     _undo.callback(delattr, torch.Tensor, "normal_")  # that of its base class is found again
-    _undo.enter_context(warnings.catch_warnings())
     warnings.filterwarnings("ignore", "for .*: copying from a non-meta parameter", UserWarning)
+    _undo.callback(_remove_filter, warnings.filters, warnings.filters[0])
+
+
+def _remove_filter(filters: Sequence[Any], ours: Any) -> None:
+    """Undo that alone: others may have changed the list, or put another in its place."""
+    for each in (filters, warnings.filters):
+        with suppress(ValueError):
+            cast("list[Any]", each).remove(ours)
 
 
 def _normal(self: Any, *args: Any, **kwargs: Any) -> Any:
