@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,6 +32,20 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return built
 
 
+def claiming_in_one_step(app: Any) -> Any:
+    """The application with one claim of a key at a time, as S3 has it.
+
+    moto looks whether the key exists, and writes it afterwards.
+    """
+    lock = Lock()
+
+    def claiming(environ: dict[str, Any], start_response: Any) -> Any:
+        with lock if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
+            return app(environ, start_response)
+
+    return claiming
+
+
 @pytest.fixture(scope="session")
 def s3_service() -> Iterator[dict[str, str]]:
     """An S3 service on the loopback interface: the variables that lead to it.
@@ -39,6 +56,7 @@ def s3_service() -> Iterator[dict[str, str]]:
     pytest.importorskip("s3fs")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = claiming_in_one_step(server._server.app)
     host, port = server.get_host_and_port()
     yield {
         "AWS_ACCESS_KEY_ID": "AKIATEST",
