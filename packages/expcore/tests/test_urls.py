@@ -14,7 +14,7 @@ from expcore import without_credentials
         ("zip://a.txt::sftp://me:secret@host/a.zip", "zip://a.txt::sftp://host/a.zip"),
         ("https://token@host:8443/x.git", "https://host:8443/x.git"),
         ("https://u:p@host:8443/a?private_token=x#y", "https://host:8443/a"),
-        ("https://host/a@b#c", "https://host/a@b#c"),
+        ("https://host/a@b#c", "https://host/a@b"),
         ("https://me:secret@[broken/a", "https://[broken/a"),
         ("ssh://git@host/x.git", "ssh://host/x.git"),
         ("git@host:me/x.git", "git@host:me/x.git"),
