@@ -15,12 +15,12 @@ from ._bytes import tensor_from_bytes
 from ._compress import decompress
 from ._index import INDEX_NAME, Index, TensorRecord
 from ._index_read import decode_index
-from ._mapped import PIECE_BYTES, fetch_pages, mapped
+from ._mapped import PIECE_BYTES, fetch_pages, mapped, open_ordinary
 from ._progress import late_progress
 from ._safetensors import read_safetensors
 from ._shards import SUFFIX, index_path, read_set
 from ._unzip import ZipReader
-from .errors import CorruptError, FormatError
+from .errors import CorruptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,8 +45,6 @@ class ModelFile:
         """
         if path.suffix == ".safetensors" and index_path(path).exists() and not path.exists():
             path = index_path(path)
-        if path.exists() and not path.is_file():
-            raise FormatError(str(path), "a folder or a device, so no model file")
         self.path = str(path)
         self.index: Index | None = None
         self.is_zip = False
@@ -59,12 +57,13 @@ class ModelFile:
 
     def _open_set(self, path: Path) -> None:
         while True:
-            before = path.read_bytes()
+            with open_ordinary(path) as file:
+                before = file.read()
             try:
                 self.index, starts = read_set(before, path)
                 self._parts = []
                 for shard, start in starts.items():
-                    with shard.open("rb") as file:
+                    with open_ordinary(shard) as file:
                         self._parts.append((start, memoryview(mapped(file))))
             except FileNotFoundError:
                 if path.read_bytes() == before:
@@ -73,7 +72,7 @@ class ModelFile:
             return
 
     def _open(self, path: Path) -> None:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
             file.seek(0)

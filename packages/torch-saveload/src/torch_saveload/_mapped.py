@@ -1,4 +1,4 @@
-"""Map a file into memory, and have parts of it read ahead."""
+"""Open a file, map it into memory, and have parts of it read ahead."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
+from .errors import FormatError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ._bytes import Buffer
 
 PIECE_BYTES = 4 << 20
 _POPULATE_READ = 22  # of Linux 5.14, not yet named by the mmap module
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open a model file for reading.
+
+    Raises:
+        FormatError: It is a folder or a device; to open a pipe would wait for its writer.
+        OSError: It cannot be opened.
+    """
+    if path.exists() and not path.is_file():
+        raise FormatError(str(path), "a folder or a device, so no model file")
+    return path.open("rb")
 
 
 def mapped(file: BinaryIO) -> Buffer | mmap.mmap:

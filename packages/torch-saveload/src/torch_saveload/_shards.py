@@ -28,6 +28,7 @@ from expcore import open_atomic, sweep
 
 from ._index_read import index_from_tree
 from ._json import parse
+from ._mapped import open_ordinary
 from ._output import open_output
 from ._safetensors import (
     TOLD,
@@ -202,9 +203,7 @@ def read_set(data: bytes, path: Path) -> tuple[Index, dict[Path, int]]:
     try:
         for name in dict.fromkeys(files.values()):
             shard = path.with_name(name)
-            if shard.exists() and not shard.is_file():  # to open a pipe waits for its writer
-                raise FormatError(str(shard), "a folder or a device, so no model file")  # noqa: TRY301
-            with shard.open("rb") as file:
+            with open_ordinary(shard) as file:
                 size = os.fstat(file.fileno()).st_size
                 found, _ = read_header(file, str(shard), size, end)
             entries.update({key: found[key] for key in found if files.get(key) == name})
