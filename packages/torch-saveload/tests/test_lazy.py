@@ -400,20 +400,6 @@ def test_the_reason_for_the_ordinary_way_is_logged(caplog):
     assert "is built the ordinary way: Tensor.item() cannot be called on meta" in caplog.text
 
 
-def test_another_thread_builds_as_ever():
-    import threading
-
-    from torch_saveload._lazy import LazyBuild
-
-    made = []
-    with LazyBuild()():
-        thread = threading.Thread(target=lambda: made.append(nn.Linear(2, 2)))
-        thread.start()
-        thread.join()
-        made.append(nn.Linear(2, 2))
-    assert [layer.weight.is_meta for layer in made] == [False, True]
-
-
 def test_normal_weights_are_skipped_without_importing_the_compiler():
     """On the meta device torch's own ``normal_`` does, for a second."""
     code = """

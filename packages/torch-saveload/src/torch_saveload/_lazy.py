@@ -21,6 +21,7 @@ Then, and wherever the file does not hold every parameter, the caller builds the
 
 from __future__ import annotations
 
+import functools
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 SMALL = 1024
 """Elements of a parameter that is left as it is."""
+_attempts = threading.local()
+"""Of each thread: ``latest``, the attempt that it is in."""
 
 
 class LazyBuild:
@@ -49,7 +52,6 @@ class LazyBuild:
     def __init__(self) -> None:
         import torch
 
-        self._thread = threading.get_ident()
         # Once: what follows is done for each parameter.
         self._kind, self._empty_like = torch.nn.Parameter, torch.empty_like
         self._meta = torch.device("meta")
@@ -59,23 +61,18 @@ class LazyBuild:
     @contextmanager
     def __call__(self) -> Generator[None]:
         """Replace the parameters that this thread registers."""
-        from torch.nn.modules.module import register_module_parameter_registration_hook
-
-        handle = register_module_parameter_registration_hook(self._replace)
+        _see_parameters()
+        outer, _attempts.latest = getattr(_attempts, "latest", None), self
         try:
             with free_on_meta():
                 yield
         finally:
-            handle.remove()
+            _attempts.latest = outer
 
-    def _replace(self, _: Module, __: str, parameter: Any) -> Any:
-        if (
-            type(parameter) is not self._kind
-            or parameter.numel() <= SMALL
-            or not parameter.is_cpu
-            or threading.get_ident() != self._thread
-        ):
-            return None  # leaves it as it is
+    def replace(self, parameter: Any) -> Any:
+        """Return the parameter on the meta device for one that is registered, None to leave it."""
+        if type(parameter) is not self._kind or parameter.numel() <= SMALL or not parameter.is_cpu:
+            return None
         known = self._replaced.get(id(parameter))
         if known is None:
             data = self._empty_like(parameter, device=self._meta)
@@ -104,6 +101,22 @@ class LazyBuild:
         if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
             return False
         return not holds_other_meta(modules, parameters)
+
+
+@functools.cache
+def _see_parameters() -> None:
+    """Have torch call :func:`_replace` with each parameter, from now on.
+
+    It stays: torch goes through its hooks in all threads, and fails where one comes or goes then.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    register_module_parameter_registration_hook(_replace)
+
+
+def _replace(_: Module, __: str, parameter: Any) -> Any:
+    attempt: LazyBuild | None = getattr(_attempts, "latest", None)
+    return None if attempt is None else attempt.replace(parameter)
 
 
 def assign(
