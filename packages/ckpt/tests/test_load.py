@@ -69,7 +69,7 @@ def test_an_array_is_verified_when_it_is_first_taken_only(file, monkeypatch) -> 
     taken: list[str] = []
     verify = NpzReader.verify
     monkeypatch.setattr(
-        NpzReader, "verify", lambda self, name: (taken.append(name), verify(self, name))
+        NpzReader, "verify", lambda self, names: (taken.extend(names), verify(self, names))
     )
 
     with ckpt.load(file, mapped=True) as arrays:
@@ -77,6 +77,64 @@ def test_an_array_is_verified_when_it_is_first_taken_only(file, monkeypatch) -> 
             assert arrays[name] is not None
 
     assert taken == ["w", "b"]
+
+
+@pytest.fixture
+def many() -> dict[str, np.ndarray]:
+    """Many small arrays, saved in this order as ``many.npz``, with others between them."""
+    arrays = {f"w{i}": np.full((i % 7, 300), i, np.float32) for i in range(1000)}
+    arrays["w5"] = np.array(5.0)
+    arrays["w400"] = np.arange(500_000.0)
+    arrays["w700"] = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    ckpt.save_var_collection("many.npz", ckpt.VarCollection(arrays))
+    return arrays
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_who_takes_all_in_order_has_them_read_together(many, mapped, monkeypatch) -> None:
+    calls: list[list[str]] = []
+    kind = "verify" if mapped else "read"
+    do = getattr(NpzReader, kind)
+    monkeypatch.setattr(
+        NpzReader, kind, lambda *args, **options: (calls.append(args[1]), do(*args, **options))[1]
+    )
+
+    with ckpt.load("many.npz", mapped=mapped) as loaded:
+        found = dict(loaded)
+
+    assert len(calls) < 30
+    for name, array in many.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert np.array_equal(found[name], array)
+        assert found[name].flags.writeable != mapped
+        base = found[name].base
+        assert mapped or base is None or base.nbytes < array.nbytes + 1000  # keeps no other
+
+
+def test_an_array_that_was_read_ahead_is_read_anew_when_taken_again(many) -> None:
+    with ckpt.load("many.npz") as loaded:
+        names = list(loaded)
+        for name in names[:10]:
+            loaded[name][...] = -1
+        assert [loaded[name].max(initial=0) for name in names[7:10]] == [0, 8, 9]
+        assert [loaded[name].max(initial=0) for name in names[8:1:-1]] == [8, 0, 6, 5, 4, 3, 2]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_broken_array_hides_none_that_follow_it(many, mapped, tmp_path) -> None:
+    data = bytearray(Path("many.npz").read_bytes())
+    data[data.index(np.float32(500).tobytes()) + 100] ^= 1
+    (tmp_path / "many.npz").write_bytes(data)
+
+    broken = []
+    with ckpt.load("many.npz", mapped=mapped) as loaded:
+        for name in loaded:
+            try:
+                assert np.array_equal(loaded[name], many[name])
+            except ckpt.BrokenFileError:
+                broken.append(name)
+
+    assert broken == ["w500"]
 
 
 def test_a_large_mapped_array_is_verified_in_parts(monkeypatch) -> None:

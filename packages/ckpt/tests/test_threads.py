@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,49 @@ import pytest
 import ckpt
 from ckpt import _arena, _snapshot
 from ckpt._events import saved
+from ckpt._threads import each
 from expcore import _stages
+
+
+def test_threads_share_the_work_and_results_come_in_order() -> None:
+    both = threading.Barrier(2, timeout=30)
+    seen = set[int]()
+
+    def square(i: int) -> int:
+        if i < 2:
+            both.wait()  # passes only if two threads are here
+        seen.add(threading.get_ident())
+        return i * i
+
+    assert list(each(square, range(50), 2)) == [i * i for i in range(50)]
+    assert len(seen) == 2
+    assert threading.get_ident() in seen
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_of_any_thread_is_raised_and_no_more_is_begun(threads) -> None:
+    done: list[int] = []
+
+    def fail(i: int) -> None:
+        done.append(i)
+        raise ValueError(f"item {i}")
+
+    with pytest.raises(ValueError, match="item"):
+        list(each(fail, range(1000), threads))
+
+    assert len(done) <= threads
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ckpt_")]
+
+
+def test_who_stops_asking_ends_the_work() -> None:
+    done: list[int] = []
+    results = iter(each(done.append, range(100_000), 3))
+    next(results)
+    results.close()
+    found = len(done)
+
+    assert found < 100_000
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ckpt_")]
 
 
 @pytest.fixture
@@ -90,6 +133,7 @@ def test_where_no_thread_can_be_begun_one_does_all(large, monkeypatch, backgroun
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     checkpoint = ckpt.Checkpoint("logs", 1, verbose=False, background=background)
     checkpoint.save(large, 1)
 

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 ALIGN = 64
 TASK = 8 << 20
-"""Bytes that a thread reads before it takes its next task."""
+"""Bytes that a thread reads, at most, before it takes its next task."""
 LARGE = 1 << 20
+"""From so many bytes on a member is read in parts."""
 THREADS = 3
+SHARE = 2 << 20
+"""Bytes that it takes longer to read than to begin a thread that helps."""
 
 
 @dataclass(slots=True)
@@ -75,13 +78,15 @@ class Arena:
         self.source, self.directory, self.verify = source, directory, verify
         self.starts: Array = np.zeros(len(directory.names), np.int64)
         """Where in the memory the data of each member that was read begin."""
-        batches, parts, size = self._place(sorted(set(wanted)))
+        rows = sorted(set(wanted))
+        threads, task_bytes = shares(sum(map(directory.sizes.__getitem__, rows)), source)
+        batches, parts, size = self._place(rows, task_bytes)
         memory = np.empty(size + ALIGN, np.uint8)
         self.memory: Array = memory[-memory.ctypes.data % ALIGN :]
         self.view = memoryview(cast("Any", self.memory))
         tasks: list[Batch | Part] = [*batches, *parts]
         crcs: dict[int, int] = {}
-        for task, crc in each(self._read, tasks, THREADS if source.parallel else 1):
+        for task, crc in each(self._read, tasks, threads):
             if isinstance(task, Part):
                 before = crcs.get(task.row)
                 length = task.end - task.begin
@@ -97,7 +102,7 @@ class Arena:
         start = int(self.starts[row])
         return self.memory[start : start + self.directory.sizes[row]]
 
-    def _place(self, rows: Sequence[int]) -> tuple[list[Batch], list[Part], int]:
+    def _place(self, rows: Sequence[int], task_bytes: int) -> tuple[list[Batch], list[Part], int]:
         offsets, ends, sizes = self.directory.offsets, self.directory.ends, self.directory.sizes
         batches: list[Batch] = []
         parts: list[Part] = []
@@ -111,8 +116,8 @@ class Arena:
                 self.starts[row] = top
                 stop = start + sizes[row]
                 parts += (
-                    Part(row, at, min(at + TASK, stop), top + at - start)
-                    for at in range(start, stop, TASK)
+                    Part(row, at, min(at + task_bytes, stop), top + at - start)
+                    for at in range(start, stop, task_bytes)
                 )
                 top += sizes[row]
                 last = None
@@ -148,7 +153,7 @@ class Arena:
             return
         stops = starts + self.directory.table[1, rows]
         found = [crc32(view[a:b]) for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
-        if found != self.directory.crcs[rows]:
+        if found != list(self.directory.crcs[rows]):
             for i, crc in enumerate(found):
                 self.directory.check(batch.first + i, crc)
 
@@ -159,9 +164,10 @@ def checksum(source: Source, begin: int, end: int) -> int:
     Raises:
         ValueError: The file ends within it.
     """
+    threads, task_bytes = shares(end - begin, source)
 
     def of_part(at: int) -> tuple[int, int]:
-        stop, crc = min(at + TASK, end), 0
+        stop, crc = min(at + task_bytes, end), 0
         buffer = memoryview(bytearray(min(PIECE, stop - at)))
         for place in range(at, stop, PIECE):
             piece = buffer[: stop - place]
@@ -171,7 +177,12 @@ def checksum(source: Source, begin: int, end: int) -> int:
         return crc, stop - at
 
     crc = 0
-    threads = THREADS if source.parallel else 1
-    for found, length in each(of_part, range(begin, end, TASK), threads):
+    for found, length in each(of_part, range(begin, end, task_bytes), threads):
         crc = crc32_combine(crc, found, length)
     return crc
+
+
+def shares(total: int, source: Source) -> tuple[int, int]:
+    """How many threads read so many bytes, and how many of them at a time."""
+    threads = min(THREADS, max(1, total // SHARE)) if source.parallel else 1
+    return threads, min(TASK, max(LARGE, -(-total // (2 * threads))))

@@ -16,6 +16,8 @@ from ckpt._entries import read_entries, shown
 from ckpt._zip import END, END64, ENTRY, LOCAL, LOCATOR, MAX16, MAX32
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Buffer
 
     from ckpt._dtypes import Array
@@ -52,16 +54,16 @@ class Directory:
     """The members of a file, in the order of their data; a column for each property."""
 
     names: list[bytes]
-    offsets: list[int]
-    """Where the local header of each begins."""
-    sizes: list[int]
-    crcs: list[int]
-    ends: list[int]
-    """Where what follows each begins."""
     rows: dict[bytes, int]
     """The place of each name in the columns."""
     table: Array
-    """Offsets, sizes, checksums and ends once more, as an array."""
+    """Offsets, sizes, checksums and ends, as ``int64``; the columns below are its rows."""
+    offsets: Sequence[int]
+    """Where the local header of each begins."""
+    sizes: Sequence[int]
+    crcs: Sequence[int]
+    ends: Sequence[int]
+    """Where what follows each begins."""
 
     def data_starts(self, first: int, count: int, memory: Array, shift: int) -> Array:
         """Where in memory the data of consecutive members begin; see :meth:`data_start`.
@@ -167,26 +169,25 @@ def read_directory(source: Source) -> Directory:
         names, table = read_entries(data, count)
     except struct.error as error:
         raise ValueError("its list of members is damaged") from error
-    sizes, offsets, crcs = table
-    offsets += base  # in the table, too
-    if (offsets[1:] < offsets[:-1]).any():
-        order = np.argsort(offsets, kind="stable")
-        sizes, offsets, crcs = table[:, order]
+    table[0] += base
+    if (table[0, 1:] < table[0, :-1]).any():
+        order = np.argsort(table[0], kind="stable")
+        table = table[:, order]
         names = [names[i] for i in order.tolist()]
-    ends = np.append(offsets[1:], base + offset)[: len(names)]
+    offsets, sizes, _, lengths = table
     rows = dict(zip(names, range(count), strict=True))
     if len(rows) != count:
         raise ValueError("two of its members have the same name")
     # Compared so that no sum can overflow: sizes and offsets may be any number of 63 bits.
-    lengths = np.fromiter(map(len, names), np.int64, count)
-    short = (offsets < 0) | (sizes > ends - offsets - LOCAL.size - lengths)
+    least = LOCAL.size + lengths
+    ends = table[3]
+    ends[:-1], ends[-1:] = offsets[1:], base + offset
+    short = (offsets < 0) | (sizes > ends - offsets - least)
     if short.any():
         row = int(short.argmax())
         raise ValueError(f"member {shown(names[row])} claims {sizes[row]} bytes, more than it has")
-    return Directory(
-        names, offsets.tolist(), sizes.tolist(), crcs.tolist(), ends.tolist(), rows,
-        np.array([offsets, sizes, crcs, ends]),
-    )  # fmt: skip
+    columns = [memoryview(column) for column in table]
+    return Directory(names, rows, table, *columns)
 
 
 def _find(source: Source) -> tuple[int, int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from itertools import chain, compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ckpt._zip import ENTRY, MAX32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ckpt._dtypes import Array, Dtype
 
@@ -22,13 +23,13 @@ FEW, MANY = 256, 1 << 14
 
 
 def read_entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
-    """The names of all entries, and their sizes, offsets and checksums.
+    """The names of all entries; a table of their offsets, sizes, checksums and lengths of names.
 
     Raises:
         ValueError: They are damaged, or of members that are compressed or encrypted.
     """
     names: list[bytes] = []
-    tables, places = [np.empty(0, WHOLE)], [np.empty(0, np.int64)]
+    tables, places = [np.empty(0, WHOLE)], list[range]()
     at, together = 0, FEW
     while len(names) < count:
         table = _alike(data, at, min(together, count - len(names)))
@@ -36,12 +37,12 @@ def read_entries(data: bytes, count: int) -> tuple[list[bytes], Array]:
         end = at + table.nbytes
         names += table["name"].tolist() if table.dtype["name"].itemsize else [b""] * len(table)
         tables.append(table["entry"])
-        places.append(np.arange(at, end, table.itemsize))
+        places.append(range(at, end, table.itemsize))
         at = end
     if at != len(data):
         raise ValueError("its list of members is too long")
     entries = np.concatenate(tables).view(ENTRY)
-    return names, _columns(data, entries, np.concatenate(places), names)
+    return names, _columns(data, entries, chain.from_iterable(places), names)
 
 
 def _alike(data: bytes, at: int, most: int) -> Array:
@@ -73,14 +74,14 @@ def _row(name: int, extra: int, comment: int) -> Dtype:
     )
 
 
-def _columns(data: bytes, entry: Array, places: Array, names: Sequence[bytes]) -> Array:
-    """The sizes, offsets and checksums of entries; each of their places is in the data."""
+def _columns(data: bytes, entry: Array, places: Iterable[int], names: Sequence[bytes]) -> Array:
+    """The table of entries; each of their places is in the data."""
     packed, size, offset, crc = (
         entry[field].astype(np.int64) for field in ("packed", "size", "offset", "crc")
     )
     large = (packed == MAX32) | (size == MAX32) | (offset == MAX32)
-    for i in large.nonzero()[0].tolist():
-        start = int(places[i]) + ENTRY.itemsize + len(names[i])
+    for i, place in compress(enumerate(places), large) if large.any() else ():
+        start = place + ENTRY.itemsize + len(names[i])
         extra = data[start : start + int(entry["extra"][i])]
         fields = (int(size[i]), int(packed[i]), int(offset[i]))
         try:
@@ -90,7 +91,7 @@ def _columns(data: bytes, entry: Array, places: Array, names: Sequence[bytes]) -
     odd = (entry["flags"] & ENCRYPTED != 0) | (entry["method"] != 0) | (packed != size)
     if odd.any():
         raise ValueError(f"member {shown(names[int(odd.argmax())])} is compressed or encrypted")
-    return np.array([size, offset, crc])
+    return np.array([offset, size, crc, entry["name"]])
 
 
 def _widen(extra: bytes, *fields: int) -> list[int]:

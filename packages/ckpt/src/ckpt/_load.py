@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from typing import Any, Self, cast
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
+from ckpt._ahead import Ahead
 from ckpt._dtypes import Array, known_dtype
 from ckpt._npy import shaped
-from ckpt._reader import NpzReader, blamed, open_npz
+from ckpt._reader import Malformed, NpzReader, blamed, open_npz
 from ckpt._source import FileOrPath, PathSource, StreamSource, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 def load(file: FileOrPath, *, mapped: bool = False, verify: bool = True) -> Loaded:
@@ -48,9 +55,11 @@ class Loaded(Mapping[str, Any]):
     def __init__(self, file: FileOrPath, *, mapped: bool, verify: bool) -> None:
         self.path = name_of(file)
         self._verify, self._verified = verify, set[str]()
+        self._read = dict[str, Array]()  # ahead, and not asked for yet
         self._is_open = True
         with ExitStack() as files:
             self._reader = files.enter_context(open_npz(file))
+            self._ahead = Ahead(self._reader)
             self._map = _mapped(self._reader) if mapped else None
             self._files = files.pop_all()
 
@@ -60,13 +69,31 @@ class Loaded(Mapping[str, Any]):
         reader, whole = self._opened(), self._map
         with blamed(self.path):
             if whole is None:
-                return as_known(reader.read([name], verify=self._verify)[name])
+                return as_known(self._copied(name))
             if self._verify and name not in self._verified:
-                reader.verify(name)
-                self._verified.add(name)
+                self._verified.update(self._together(name, reader.verify)[0])
             start, header = reader.place(name)
             begin = start + header.length
             return as_known(shaped(whole[begin : begin + header.nbytes], header))
+
+    def _copied(self, name: str) -> Array:
+        found = self._read.pop(name, None)
+        if found is not None:
+            self._ahead.passed(name)
+            return found.copy(order="K")  # else it would keep all that were read with it
+        read = partial(self._reader.read, verify=self._verify)
+        names, arrays = self._together(name, read)
+        found = arrays.pop(name)
+        self._read = arrays
+        return found if len(names) == 1 else found.copy(order="K")
+
+    def _together(self, name: str, do: Callable[[list[str]], T]) -> tuple[list[str], T]:
+        """Do something to an array, and to those that may be asked for next if they are whole."""
+        names = self._ahead.together(name)
+        if len(names) > 1:
+            with suppress(Malformed):
+                return names, do(names)
+        return [name], do([name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reader.names)
@@ -102,6 +129,7 @@ class Loaded(Mapping[str, Any]):
     def close(self) -> None:
         """Close the file; arrays that were read, or mapped, stay valid."""
         self._is_open = False
+        self._read.clear()
         self._files.close()
 
     def _opened(self) -> NpzReader:

@@ -46,11 +46,11 @@ def blamed(path: str) -> Generator[None]:
     """Turn what the format modules found wrong into an error that names the file."""
     try:
         yield
-    except _Malformed as error:
+    except Malformed as error:
         raise BrokenFileError(path, str(error)) from error.__cause__
 
 
-class _Malformed(Exception):
+class Malformed(Exception):
     """Something wrong with the bytes, of a file that the raiser does not know."""
 
 
@@ -62,7 +62,7 @@ def _believing_nothing(name: bytes | None = None) -> Generator[None]:
         if isinstance(error, OSError):  # io.UnsupportedOperation is both
             raise
         what = f"member {shown(name)}: " if name else ""
-        raise _Malformed(f"{what}{error}") from error
+        raise Malformed(f"{what}{error}") from error
 
 
 class NpzReader:
@@ -80,7 +80,7 @@ class NpzReader:
         self.names, self._rows = self._variables()
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
         if len(self.index) != len(self.names):
-            raise _Malformed("it gives one name to two variables")
+            raise Malformed("it gives one name to two variables")
 
     def _variables(self) -> tuple[list[str], Sequence[int]]:
         """The names of the variables, and which members have their values."""
@@ -88,7 +88,7 @@ class NpzReader:
         if NAMES not in rows:
             arrays = [name.removesuffix(b".npy") for name in rows if name.endswith(b".npy")]
             if not arrays or any(map(bytes.isdigit, arrays)):
-                raise _Malformed(f"it has no member {shown(NAMES)}")
+                raise Malformed(f"it has no member {shown(NAMES)}")
             with _believing_nothing():  # numpy.savez wrote it
                 return [name.decode() for name in arrays], [
                     rows[name + b".npy"] for name in arrays
@@ -102,9 +102,9 @@ class NpzReader:
         found = list(map(rows.get, titles))
         held = sum(name.removesuffix(b".npy").isdigit() for name in rows)
         if held != len(names):
-            raise _Malformed(f"it names {len(names)} variables but holds {held}")
+            raise Malformed(f"it names {len(names)} variables but holds {held}")
         if None in found:
-            raise _Malformed(f"it has no member '{found.index(None)}.npy'")
+            raise Malformed(f"it has no member '{found.index(None)}.npy'")
         return names, cast("list[int]", found)
 
     def read(self, names: Iterable[str], *, verify: bool = True) -> dict[str, Array]:
@@ -124,6 +124,11 @@ class NpzReader:
         for begin, end in runs(arena.starts[numbers], self.directory.table[1, numbers]):
             arrays.extend(self._arrays(arena, numbers[begin:end]))
         return dict(zip(wanted, arrays, strict=True))
+
+    def sizes(self, names: Iterable[str]) -> list[int]:
+        """The bytes of some variables in the file, with their headers."""
+        sizes = self.directory.sizes
+        return [sizes[self._rows[self.index[name]]] for name in names]
 
     def meta(self) -> dict[str, Any]:
         """Read the plain data stored beside the arrays; empty if there are none."""
@@ -147,9 +152,12 @@ class NpzReader:
                 raise ValueError(f"its header claims {header.nbytes} bytes, it holds {size}")
         return start, header
 
-    def verify(self, name: str) -> None:
-        """Compare the checksum of a variable, of which nothing is kept."""
-        row = self._rows[self.index[name]]
+    def verify(self, names: Sequence[str]) -> None:
+        """Compare the checksums of some variables, of which nothing is kept."""
+        if len(names) > 1:
+            self._arena([self._rows[self.index[name]] for name in names], verify=True)
+            return
+        row = self._rows[self.index[names[0]]]
         with _believing_nothing():
             start = self.directory.find_data(row, self.source)
             crc = checksum(self.source, start, start + self.directory.sizes[row])
@@ -203,7 +211,7 @@ class NpzReader:
             return np.ndarray(header.shape, header.dtype, arena.memory, start + header.length)
         except ValueError as error:
             member = shown(self.directory.names[row])
-            raise _Malformed(f"member {member}: {error}") from error
+            raise Malformed(f"member {member}: {error}") from error
 
 
 def runs(starts: Array, sizes: Array) -> Iterable[tuple[int, int]]:

@@ -33,7 +33,14 @@ class PathSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read that many bytes; fewer mean that the file ends there."""
-        out = bytearray(max(0, min(length, self.size - offset)))
+        length = min(length, self.size - offset)  # never more memory than the file has bytes
+        if length <= 0:
+            return b""
+        if hasattr(os, "pread"):
+            data = os.pread(self.file.fileno(), length, offset)
+            if len(data) == length:
+                return data
+        out = bytearray(length)
         return bytes(out[: self.read_into(offset, memoryview(out))])
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
