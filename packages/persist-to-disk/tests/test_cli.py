@@ -93,6 +93,25 @@ if __name__ == "__main__":
     assert run("stats", "project-1")[1][2].split()[:2] == ["17", "5"]
 
 
+def test_hits_are_counted_where_they_were_even_if_a_setting_changed(python, project, run, home):
+    (project / "job.py").write_text("""
+import os
+import persist_to_disk as ptd
+
+@ptd.persistf()
+def f(x):
+    return x
+
+f(0), f(0)
+ptd.config.set_persist_path("other")
+os.environ["PERSIST_TO_DISK_HOME"] = "another"
+""")
+    python("job.py")
+
+    assert run("stats")[1][2] == "       1        1  project-1/job/f"
+    assert [path.name for path in project.iterdir()] == ["job.py"]
+
+
 def test_clear_deletes_the_named_function_only(module, run):
     assert run("clear", "large")[1] == ["cleared project-1/module/large/1: 1 entries"]
     assert not module.large.is_cached(1)

@@ -58,9 +58,9 @@ class Bucket:
         view = self._view
         return view is not None and view.knows(key) and view.frame(key) is None
 
-    def load(self, entry: Entry) -> Any:
+    def load(self, entry: Entry, module: str) -> Any:
         """Return the result that an entry holds; see :func:`decode`."""
-        return decode(entry.flags, entry.payload, self.sidecars, trust=self.trust)
+        return decode(entry.flags, entry.payload, self.sidecars, module, trust=self.trust)
 
     def find(self, key: bytes) -> Entry | None:
         """Return the entry of a key, or None.

@@ -65,6 +65,11 @@ class Homes:
             home = self._home = self._find_home()
         return home
 
+    @property
+    def last_folder(self) -> Path | None:
+        """The function's folder under the settings of its last call."""
+        return None if self._home is None else self._home.folder
+
     def store(self, groups: tuple[str, ...]) -> Store:
         """Return the store for some values of ``groupby``.
 

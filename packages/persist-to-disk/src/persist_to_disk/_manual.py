@@ -12,6 +12,7 @@ from persist_to_disk._config import config
 from persist_to_disk._guard import PRIVATE_FILE, check_folders, check_owner, make_folder
 from persist_to_disk._names import file_of, qualified_name
 from persist_to_disk._place import code_file, module_folder
+from persist_to_disk._unpickle import loads
 from persist_to_disk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def manual_cache(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     """
     if write and checkonly:
         raise ConfigError("checkonly", checkonly, "False when write is True")
-    folder = _folder(_caller(stacklevel), local=local)
+    caller = _caller(stacklevel)
+    folder = _folder(caller, local=local)
     if alt_root is not None:
         folder = Path(alt_root(folder) if callable(alt_root) else alt_root)
     path = file_of(folder, key)
@@ -84,7 +86,8 @@ def manual_cache(  # noqa: PLR0917 -- the parameters of 0.0.7, in its order
     if not trust:
         _check(path)
     if not write:
-        return pickle.loads(path.read_bytes()) if path.exists() else None
+        module = caller.f_globals.get("__name__", "")
+        return loads(path.read_bytes(), module) if path.exists() else None
     make_folder(folder, trust=trust)
     write_file(path, pickle.dumps(obj, PROTOCOL))
     if not trust:

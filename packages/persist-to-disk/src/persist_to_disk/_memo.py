@@ -62,7 +62,7 @@ class Memo:
             and all(map(is_constant, self._binder.defaults))
             and not (options.cache or options.ttl_s or options.max_bytes)
         )
-        self.results = Results(self.title, options, self._homes)
+        self.results = Results(self.title, function.__module__, options, self._homes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # For pickling by value (cloudpickle); by name, only the wrapper's name is pickled.

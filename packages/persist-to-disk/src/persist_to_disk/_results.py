@@ -16,9 +16,10 @@ from persist_to_disk._frames import FLAG_RAISED, FLAG_SIDECAR, frame_bytes
 from persist_to_disk._old import NOTHING
 from persist_to_disk._quick import KnownCalls, QuickKey, learn
 from persist_to_disk._switch import Switch
+from persist_to_disk._unpickle import is_portable
 from persist_to_disk._values import DamagedEntryError, sidecar_facts
 from persist_to_disk._warner import Warner
-from persist_to_disk.errors import PersistError, UnsafePathError
+from persist_to_disk.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,16 +55,17 @@ class Results:
 
     Args:
         title: The function's module and name.
+        module: The function's module.
         options: What it is decorated with.
         homes: Where its results are.
     """
 
-    def __init__(self, title: str, options: Options, homes: Homes) -> None:
+    def __init__(self, title: str, module: str, options: Options, homes: Homes) -> None:
         self.title = title
         self.homes = homes
         self.hits = self.misses = 0
         self.quick = KnownCalls()
-        self._options = options
+        self._module, self._options = module, options
         self._limit = None if options.max_bytes is None else Limit(options.max_bytes)
         self._warner = Warner(title)
         self.warn = self._warner.warn
@@ -79,13 +81,9 @@ class Results:
     def add_counts(self) -> None:
         """Add the hits and misses since the last time to the function's file."""
         hits, misses = self.hits - self._counted.hits, self.misses - self._counted.misses
-        if hits or misses:
+        if (hits or misses) and self.homes.last_folder is not None:
             self.forget_counts()
-            try:
-                folder = self.homes.home().folder
-            except (OSError, PersistError):  # the settings are another by now, or gone
-                return
-            add_counts(folder, hits, misses)
+            add_counts(self.homes.last_folder, hits, misses)
 
     def forget_counts(self) -> None:
         """Count from here on."""
@@ -123,16 +121,15 @@ class Results:
         if entry is None:
             return MISSING
         try:
-            value = bucket.load(entry)
+            value = bucket.load(entry, self._module)
         except DamagedEntryError as error:
             if self._find(bucket, where.key) != entry:  # replaced or removed while it was read
                 return self.load(where, store)
             self.warn(f"cannot read a stored result back: {error}")
             return MISSING
-        if entry.flags & FLAG_RAISED:
-            if not isinstance(value, self._options.cache_exceptions):
-                return MISSING
-        elif where.quick is not None and not entry.flags:
+        if entry.flags & FLAG_RAISED and not isinstance(value, self._options.cache_exceptions):
+            return MISSING
+        if where.quick and not entry.flags and is_portable(entry.payload, self._module):
             self._learn(where.quick, bucket, entry)
         if store is not where.store:
             self._adopt(where, value, entry.flags & FLAG_RAISED)

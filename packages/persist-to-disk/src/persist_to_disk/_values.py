@@ -41,6 +41,7 @@ from persist_to_disk._frames import FLAG_SIDECAR
 from persist_to_disk._guard import PRIVATE_FILE, check_owner, make_folder
 from persist_to_disk._open_files import open_file
 from persist_to_disk._reading import BINARY
+from persist_to_disk._unpickle import Unpickler, loads
 from persist_to_disk.errors import UnsafePathError
 
 if TYPE_CHECKING:
@@ -132,8 +133,15 @@ def _progress(length: int, stack: ExitStack) -> Callable[[int], object]:
     return advance
 
 
-def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
+def decode(flags: int, payload: bytes, sidecars: Path, module: str, *, trust: bool) -> Any:
     """Return a stored result.
+
+    Args:
+        flags: Of its frame.
+        payload: Of its frame.
+        sidecars: The folder for sidecars of its bucket.
+        module: The module of the function whose result it is.
+        trust: Read what others may write to.
 
     Raises:
         DamagedEntryError: The sidecar is missing or damaged, or the pickle cannot be read here.
@@ -141,8 +149,8 @@ def decode(flags: int, payload: bytes, sidecars: Path, *, trust: bool) -> Any:
     """
     try:
         if not flags & FLAG_SIDECAR:
-            return pickle.loads(payload)
-        return _load_sidecar(payload, sidecars, trust=trust)
+            return loads(payload, module)
+        return _load_sidecar(payload, sidecars, module, trust=trust)
     except UnsafePathError:
         raise
     except Exception as reason:
@@ -192,7 +200,7 @@ def _sidecar(pickled: bytes, buffers: list[memoryview]) -> Iterator[bytes | memo
         at += -at % _ALIGNMENT + buffer.nbytes
 
 
-def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
+def _load_sidecar(payload: bytes, sidecars: Path, module: str, *, trust: bool) -> object:
     path = f"{sidecars}{os.sep}{_sidecar_name(payload)}"
     length, digest = _REFERENCE.unpack_from(payload)
     descriptor = open_file(path, os.O_RDONLY | BINARY)
@@ -202,15 +210,16 @@ def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
             check_owner(path, status)
         if status.st_size != length:
             raise ValueError(f"{path} has {status.st_size} bytes and should have {length}")
-        mapped = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+        file = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
     finally:
         os.close(descriptor)
+    mapped = memoryview(file)
     known = (status.st_dev, status.st_ino, status.st_mtime_ns, digest)
     if known not in _verified:
         if xxh3_128(mapped).digest() != digest:
             raise ValueError(f"{path} is damaged: its digest is not what was written")
         _verified.add(known)
-    magic, version, count, pickled = _START.unpack_from(mapped)
+    magic, version, count, _ = _START.unpack_from(mapped)
     if (magic, version) != (MAGIC, VERSION):
         raise error(f"{path} is no sidecar of version {VERSION}")
     at = _START.size
@@ -219,4 +228,5 @@ def _load_sidecar(payload: bytes, sidecars: Path, *, trust: bool) -> object:
         offset, size = _BUFFER.unpack_from(mapped, at)
         buffers.append(mapped[offset : offset + size])
         at += _BUFFER.size
-    return pickle.loads(mapped[at : at + pickled], buffers=buffers)
+    file.seek(at)
+    return Unpickler(file, module, buffers).load()
