@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of bytes are L
 
 TRY_LOCK = """
 import sys
+import threading
 from pathlib import Path
 from persist_to_disk._locks import LockFolder
 print(LockFolder(Path(sys.argv[1])).lock(5).try_acquire())
@@ -92,8 +94,7 @@ def test_a_forked_process_does_not_keep_the_locks_of_its_parent(tmp_path):
         os._exit(0)
     assert not other.try_acquire()
     # As the kernel does for a parent that is killed.
-    _byte_locks._held.discard(lock)
-    os.close(lock.give_up()[0])
+    _byte_locks._close_all()
     os.write(from_parent, b"1")
     assert os.read(to_parent, 3) == b"yes"
     os.write(from_parent, b"2")
@@ -153,6 +154,43 @@ def test_a_lock_file_that_took_the_number_of_another_one_is_not_locked(tmp_path)
         [sys.executable, "-c", TRY_LOCK, tmp_path / "other"], capture_output=True, check=True
     )
     assert elsewhere.stdout.split() == [b"True"]
+
+
+@linux
+def test_many_locks_of_a_folder_take_one_open_file(tmp_path):
+    locks = [LockFolder(tmp_path).lock(offset) for offset in range(1000)]
+    before = open_files()
+
+    assert all(lock.try_acquire() for lock in locks)
+    assert len(open_files() - before) == 1
+    command = [sys.executable, "-c", TRY_LOCK, tmp_path]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.split() == [b"False"]
+    locks[5].release()
+    assert subprocess.run(command, capture_output=True, check=True).stdout.split() == [b"True"]
+    for lock in locks:
+        lock.release()
+
+
+def test_threads_exclude_each_other(tmp_path):
+    inside, most = [], []
+
+    def work():
+        for _ in range(50):
+            lock = LockFolder(tmp_path).lock(5)
+            lock.acquire()
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+            lock.release()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert max(most) == 1
+    assert len(most) == 400
 
 
 def test_writers_of_a_bucket_exclude_each_other_whatever_their_granularity(tmp_path):

@@ -4,8 +4,10 @@ Such a lock belongs to the open file, not to the process: two threads that opene
 exclude each other like two processes, and closing another handle of the file frees nothing. The
 kernel frees the lock when its last holder is gone.
 
-Open files are kept for the next lock. A forked process closes them all: it would share the
-description, and with it the locks, of its parent, and keep them when the parent is killed.
+A process opens a lock file once, however many of its bytes it holds, as a thousand coroutines may
+compute at once. Only a thread that is to wait for another one's byte opens it again. A forked
+process closes all these files: it would share the description, and with it the locks, of its
+parent, and keep them when the parent is killed.
 
 Whoever has the lock of a whole file may remove it: those who then get a lock of the removed file
 notice, and open the new one.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
@@ -33,42 +36,53 @@ if TYPE_CHECKING:
 _FLOCK = Struct("@hhqqi4x")
 _UNSUPPORTED = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _TAKEN = {errno.EAGAIN, errno.EACCES}
-MOST_OPEN = 32
-KEYS = 1 << 40
-"""From here on, a byte's number is that of a key; before, that of a bucket."""
+MOST_IDLE = 32
+"""How many lock files stay open while this process holds no lock of them."""
+ALL = -1
+"""Stands for all bytes of a file."""
 
-_File = tuple[int, int]
-"""A descriptor and its inode: a daemon closes all, and their numbers come to mean others."""
 
-_open_files: dict[tuple[str, bool], _File] = {}
-"""Files that nobody holds a lock of, by name and whether for a bucket or a key.
+class _File:
+    """A lock file that this process has open."""
 
-Threads share them by `pop` and `setdefault`, which are atomic.
-"""
-_NONE = (-1, 0)
-_held: set[ByteLock] = set()
-"""Locks that somebody holds or waits for."""
+    __slots__ = ("_inode", "descriptor", "taken")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self._inode = descriptor, os.fstat(descriptor).st_ino
+        self.taken: set[int] = set()
+        """The bytes that a thread of this process holds or waits for."""
+
+    def links(self) -> int | None:
+        """Return by how many names it is known; None if the descriptor is not its any more.
+
+        A daemon closes all descriptors, and their numbers come to mean other files.
+        """
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            return None
+        return status.st_nlink if status.st_ino == self._inode else None
+
+    def close(self) -> None:
+        """Close it, if it is open."""
+        if self.links() is not None:
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
+_open_files: dict[str, list[_File]] = {}
+"""By path."""
+_mutex = threading.RLock()
+"""Of the thread that takes note of what is open and taken."""
 
 
 def _close_all() -> None:
-    for file in (*_open_files.values(), *(lock.give_up() for lock in _held)):
-        _close(file)
+    global _mutex  # noqa: PLW0603 -- another thread of the parent may hold it
+    _mutex = threading.RLock()
+    for files in _open_files.values():
+        for file in files:
+            file.close()
     _open_files.clear()
-    _held.clear()
-
-
-def _close(file: _File) -> None:
-    if _links(file) is not None:
-        os.close(file[0])
-
-
-def _links(file: _File) -> int | None:
-    """Return by how many names a file is known; None if the descriptor is not its any more."""
-    try:
-        status = os.fstat(file[0])
-    except OSError:
-        return None
-    return status.st_nlink if status.st_ino == file[1] else None
 
 
 os.register_at_fork(after_in_child=_close_all)
@@ -79,27 +93,20 @@ class ByteLock:
 
     Args:
         path: The file.
-        offset: Which byte; it may be far beyond the end.
+        offset: Which byte, which may be far beyond the end; or :data:`ALL`.
         instead: Returns the lock for an offset where the file system has none for bytes.
         private: Create the file, and its folder, for the owner alone.
-        length: How many bytes from there; 0 for all.
     """
 
-    __slots__ = ("_file", "_instead", "_length", "_offset", "_other", "_path", "_private")
+    __slots__ = ("_file", "_instead", "_offset", "_other", "_path", "_private")
 
     def __init__(
-        self,
-        path: str,
-        offset: int,
-        instead: Callable[[int], Lock],
-        *,
-        private: bool,
-        length: int = 1,
+        self, path: str, offset: int, instead: Callable[[int], Lock], *, private: bool
     ) -> None:
         self._path, self._private, self._instead = path, private, instead
-        self._offset, self._length = offset, length
+        self._offset = offset
         self._other: Lock | None = None
-        self._file = _NONE
+        self._file: _File | None = None
 
     def acquire(self) -> None:
         """Wait for it.
@@ -119,57 +126,35 @@ class ByteLock:
 
     def release(self) -> None:
         """Give it back."""
-        file = self._file
-        if file is _NONE:
-            if self._other is not None:
-                self._other.release()
-            return  # or this process was forked while its parent held the lock
-        # A process forked just now may share the description: closing it would not unlock.
-        request = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, self._offset, self._length, 0)
-        with suppress(OSError):  # it was closed by others, which frees the lock
-            fcntl.fcntl(file[0], fcntl.F_OFD_SETLK, request)
-        _held.discard(self)
-        self._file = _NONE
-        if _open_files.setdefault((self._path, self._offset < KEYS), file) is not file:
-            _close(file)
-        elif len(_open_files) > MOST_OPEN:
-            _close(_open_files.popitem()[1])
-
-    def give_up(self) -> _File:
-        """Return the open file, which is the caller's now."""
-        file, self._file = self._file, _NONE
-        return file
+        file, self._file = self._file, None
+        if file is not None:
+            # Closed by others, or in a forked process, it is not locked.
+            with suppress(OSError, ValueError):
+                fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, self._request(fcntl.F_UNLCK))
+            self._leave(file)
+        elif self._other is not None:
+            self._other.release()
 
     def _take(self, *, wait: bool) -> bool:
         command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-        request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, self._offset, self._length, 0)
-        while True:
-            self._file = _open_files.pop((self._path, self._offset < KEYS), _NONE)
-            is_kept = self._file is not _NONE
-            if is_kept and _links(self._file) is None:  # another file has its number by now
-                self._file = _NONE
-                continue
-            if not is_kept:
-                self._file = self._open()
-            _held.add(self)
+        request = self._request(fcntl.F_WRLCK)
+        while (file := self._join(wait=wait)) is not None:
             try:
-                fcntl.fcntl(self._file[0], command, request)
-                if _links(self._file):
+                fcntl.fcntl(file.descriptor, command, request)
+                if file.links():
+                    self._file = file
                     return True
             except OSError as error:
-                is_another = is_kept and _links(self._file) is None
-                self._close()
-                if is_another:
-                    continue
-                if error.errno in _TAKEN:
-                    return False
-                if error.errno in _UNSUPPORTED:
-                    return self._take_other(wait=wait)
-                raise
-            except BaseException:  # an interrupt while waiting
-                self._close()
-                raise
-            self._close()  # the file was removed meanwhile, or is another
+                if file.links() is not None:  # else another file has its number by now
+                    if error.errno in _UNSUPPORTED:
+                        return self._take_other(wait=wait)
+                    if error.errno in _TAKEN:
+                        return False
+                    raise
+            finally:
+                if self._file is None:
+                    self._leave(file)
+        return False
 
     def _take_other(self, *, wait: bool) -> bool:
         self._other = self._instead(self._offset)
@@ -178,9 +163,40 @@ class ByteLock:
         self._other.acquire()
         return True
 
-    def _close(self) -> None:
-        _held.discard(self)
-        _close(self.give_up())
+    def _join(self, *, wait: bool) -> _File | None:
+        """Return an open file to lock the byte of; None if a thread of this process has it."""
+        with _mutex:
+            files = _open_files.setdefault(self._path, [])
+            for file in [file for file in files if not file.links()]:
+                files.remove(file)
+                if not file.taken:
+                    file.close()
+            free = [file for file in files if not {self._offset, ALL} & file.taken]
+            if len(free) < len(files) and not wait:
+                return None
+            if not free or self._offset == ALL:
+                free = [self._open()]
+                files += free
+            free[0].taken.add(self._offset)
+            return free[0]
+
+    def _leave(self, file: _File) -> None:
+        """Close a file unless others are to use it."""
+        with _mutex:
+            file.taken.discard(self._offset)
+            files = _open_files.get(self._path, [])
+            is_kept = file in files[:1] and len(_open_files) <= MOST_IDLE
+            if file.taken or is_kept:
+                return
+            file.close()
+            if file in files:
+                files.remove(file)
+            if not files:
+                _open_files.pop(self._path, None)
+
+    def _request(self, kind: int) -> bytes:
+        start, length = (0, 0) if self._offset == ALL else (self._offset, 1)
+        return _FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
 
     def _open(self) -> _File:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -190,4 +206,4 @@ class ByteLock:
         except FileNotFoundError:
             make_folder(Path(self._path).parent, trust=not self._private)
             descriptor = open_file(self._path, flags, mode)
-        return descriptor, os.fstat(descriptor).st_ino
+        return _File(descriptor)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from persist_to_disk._guard import PRIVATE_FILE, SHARED_FILE, make_folder
 
 if sys.platform == "linux":
-    from persist_to_disk._byte_locks import ByteLock
+    from persist_to_disk._byte_locks import ALL, ByteLock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -135,7 +135,7 @@ def is_free(path: Path, *, remove: bool) -> bool:
         lock = _NamedLock(path)
     elif sys.platform == "linux" and _IS_64_BIT:
         folder = LockFolder(path.parent)
-        lock = ByteLock(folder.path, 0, folder.named_lock, private=True, length=0)
+        lock = ByteLock(folder.path, ALL, folder.named_lock, private=True)
     else:
         return False  # of another system, which may use it
     if not lock.try_acquire():
