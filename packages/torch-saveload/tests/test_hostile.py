@@ -4,6 +4,7 @@ import contextlib
 import json
 import pickle
 import random
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from torch_saveload import FormatError, TorchSaveloadError, save_load
 from torch_saveload._cli import main
+from torch_saveload._inspect import verify
 
 INDEX = "archive/torch_saveload.json"
 
@@ -165,13 +167,42 @@ def test_lying_blocks_are_a_typed_error_or_harmless(saved, lie, verify):
 
 def test_a_bomb_of_zeros_is_refused_by_its_shape_before_it_is_unpacked(saved):
     def claim(index):
+        index["tensors"]["zeros"].update(shape=[10**12])
+
+    rewrite("small.pth", "bomb.pth", claim)
+    with pytest.raises(TorchSaveloadError, match=r"zeros: float32 \[1000000000000\] in the file"):
+        Net.load("bomb.pth")
+
+
+def test_a_bomb_of_one_block_is_refused(saved):
+    def claim(index):
         entry = index["tensors"]["zeros"]
         entry.update(shape=[10**12])
         entry["blocks"].update(raw=2**42)
 
     rewrite("small.pth", "bomb.pth", claim)
-    with pytest.raises(TorchSaveloadError, match=r"zeros: float32 \[1000000000000\] in the file"):
-        Net.load("bomb.pth")
+    for use in (Net.load, lambda path: list(verify(path))):
+        with pytest.raises(FormatError, match=f"zeros has blocks of {2**42} bytes"):
+            use("bomb.pth")
+
+
+def test_verify_unpacks_a_block_at_a_time():
+    """Its memory does not grow with what a file claims to hold."""
+
+    @save_load()
+    class Zeros(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("zeros", torch.zeros(5_000_000))
+
+    Zeros().save("small.pth", compress=True)
+    tracemalloc.start()
+    try:
+        assert list(verify("small.pth")) == ["small.pth: 1 tensors are what was saved"]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < Zeros().zeros.nbytes / 4
 
 
 class Bomb:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ._index import Blocks
@@ -71,26 +72,36 @@ def decompress(data: Buffer, blocks: Blocks, nbytes: int) -> bytearray:
     Raises:
         ValueError: The blocks do not give these bytes.
     """
+    places = _places(data, blocks, nbytes)
+    out = bytearray(nbytes)
+
+    def unpack(place: tuple[int, int, memoryview]) -> None:
+        start, size, block = place
+        out[start : start + size] = _unpack(block, blocks.shuffle, size)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(unpack, places):
+            pass
+    return out
+
+
+def decompressed(data: Buffer, blocks: Blocks, nbytes: int) -> Iterator[Buffer]:
+    """Yield the bytes of a tensor block by block; see :func:`decompress`."""
+    for _, size, block in _places(data, blocks, nbytes):
+        yield _unpack(block, blocks.shuffle, size)
+
+
+def _places(data: Buffer, blocks: Blocks, nbytes: int) -> list[tuple[int, int, memoryview]]:
+    """Return where each block belongs, how many bytes it becomes, and the block."""
     count = -(-nbytes // blocks.raw)
     if count != len(blocks.sizes) or sum(blocks.sizes) != len(data):
         raise ValueError(f"{len(blocks.sizes)} blocks where {count} belong")
-    view, out = memoryview(data), bytearray(nbytes)
-
-    def unpack(task: tuple[int, memoryview]) -> None:
-        start, piece = task
-        end = min(start + blocks.raw, nbytes)
-        out[start:end] = _unpack(piece, blocks.shuffle, end - start)
-
-    def tasks() -> Iterator[tuple[int, memoryview]]:
-        at = 0
-        for number, size in enumerate(blocks.sizes):
-            yield number * blocks.raw, view[at : at + size]
-            at += size
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(unpack, tasks()):
-            pass
-    return out
+    starts = range(0, nbytes, blocks.raw)
+    ends = accumulate(blocks.sizes)
+    return [
+        (start, min(blocks.raw, nbytes - start), memoryview(data)[end - size : end])
+        for start, size, end in zip(starts, blocks.sizes, ends, strict=True)
+    ]
 
 
 def _pack(data: bytes, shuffle: int) -> bytes:

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xxhash import xxh3_128
+
 from expcore import digest_bytes
 
 from ._bytes import tensor_from_bytes
-from ._compress import decompress
+from ._compress import decompress, decompressed
 from ._index import INDEX_NAME, Index, TensorRecord
 from ._index_read import decode_index
 from ._mapped import PIECE_BYTES, fetch_pages, mapped, open_ordinary
@@ -104,16 +106,6 @@ class ModelFile:
             fetch_pages(data.obj, at, at + record.size)
         return data[at : at + record.size]
 
-    def raw(self, record: TensorRecord, name: str, *, fetch: bool = False) -> Buffer:
-        """Return the bytes of a tensor in memory, decompressed; see :meth:`stored`."""
-        data = self.stored(record, fetch=fetch)
-        if record.blocks is None:
-            return data
-        try:
-            return decompress(data, record.blocks, record.nbytes)
-        except ValueError as error:
-            raise CorruptError(self.path, f"tensor {name}: {error}") from error
-
     def tensor(self, name: str, *, verify: bool) -> Tensor:
         """Return a tensor over private memory.
 
@@ -122,7 +114,12 @@ class ModelFile:
         """
         assert self.index is not None  # noqa: S101 - only called on model files
         record = self.index.tensors[name]
-        data = self.raw(record, name)
+        data: Buffer = self.stored(record)
+        if record.blocks is not None:
+            try:
+                data = decompress(data, record.blocks, record.nbytes)
+            except ValueError as error:
+                raise CorruptError(self.path, f"tensor {name}: {error}") from error
         if verify and record.digest and digest_bytes(data) != record.digest:
             raise CorruptError(self.path, "a tensor is not what was saved", [name])
         return tensor_from_bytes(data, record.dtype, record.shape, record.stride)
@@ -141,7 +138,7 @@ class ModelFile:
         }
 
         def damaged(items: list[tuple[str, TensorRecord]]) -> list[str]:
-            return [name for name, record in items if self._is_damaged(name, record)]
+            return [name for name, record in items if self._is_damaged(record)]
 
         batches = list(_batches(unique.values()))
         sizes = [sum(record.size for _, record in batch) for batch in batches]
@@ -155,11 +152,17 @@ class ModelFile:
                 advance(size)
             return names
 
-    def _is_damaged(self, name: str, record: TensorRecord) -> bool:
+    def _is_damaged(self, record: TensorRecord) -> bool:
+        data = self.stored(record, fetch=True)
+        if record.blocks is None:
+            return digest_bytes(data) != record.digest
+        hasher = xxh3_128()  # the whole tensor may be larger than memory: that is the file's word
         try:
-            return digest_bytes(self.raw(record, name, fetch=True)) != record.digest
-        except CorruptError:
+            for block in decompressed(data, record.blocks, record.nbytes):
+                hasher.update(block)
+        except ValueError:
             return True
+        return f"xxh3_128:{hasher.hexdigest()}" != record.digest
 
 
 def _batches(

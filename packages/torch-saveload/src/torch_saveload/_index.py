@@ -86,7 +86,7 @@ class Blocks(NamedTuple):
     shuffle: int
     """Bytes per element whose planes were put together, or 1 for plain."""
     raw: int
-    """Bytes of each block before compression; the last one may be shorter."""
+    """Bytes of each block before compression, 64 MiB at most; the last one may be shorter."""
     sizes: tuple[int, ...]
     """Bytes of each block in the file, one after another."""
 

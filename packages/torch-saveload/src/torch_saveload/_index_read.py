@@ -11,6 +11,8 @@ from .errors import FormatError
 
 T = TypeVar("T")
 _TOO_LARGE = 1 << 62
+_LARGEST_BLOCK = 64 << 20
+"""Bytes. A block is made in one piece, whatever a hostile file says of it."""
 
 
 def decode_index(data: bytes, path: str, file_size: int) -> Index:
@@ -132,7 +134,7 @@ class _Check:
         entry: dict[str, Any] = self.kind(value, dict, f"blocks of {what}")
         shuffle, raw = self.numbers([entry.get("shuffle"), entry.get("raw")], f"blocks of {what}")
         sizes = self.numbers(entry.get("sizes"), f"block sizes of {what}")
-        if not 1 <= shuffle <= 16 or raw < 1 or raw % shuffle:  # noqa: PLR2004
+        if not 1 <= shuffle <= 16 or not 1 <= raw <= _LARGEST_BLOCK or raw % shuffle:  # noqa: PLR2004
             raise self.fail(f"{what} has blocks of {raw} bytes in planes of {shuffle}")
         return Blocks(shuffle=shuffle, raw=raw, sizes=sizes)
 

@@ -2,7 +2,7 @@
 
 The file is eight bytes (the length of the header, little-endian), the header as JSON, the data::
 
-    {_METADATA: {"format": "pt", "torch_saveload": "{...}",
+    {"__metadata__": {"format": "pt", "torch_saveload": "{...}",
                       "torch_saveload.digest": "xxh3_128:..."},
      "fc.weight": {"dtype": "F32", "shape": [5, 3], "data_offsets": [0, 60]}, ...}
 
