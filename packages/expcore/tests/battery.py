@@ -133,6 +133,36 @@ class Degrees(float):
     pass
 
 
+@dataclass
+class Options(dict):
+    kind: str = ""
+
+
+@dataclass
+class Rows(list):
+    kind: str = ""
+
+
+class TwoParts:
+    def __init__(self, first: Any, second: Any) -> None:
+        self.parts = first, second
+
+    def __getstate__(self) -> Any:
+        return self.parts
+
+    def __setstate__(self, state: Any) -> None:
+        self.parts = state
+
+
+def filled(value: Any, content: Any) -> Any:
+    value.update(content) if isinstance(value, dict) else value.extend(content)
+    return value
+
+
+def cycle_and_dag() -> Any:
+    return [cycle_list(1), wide_dag()]
+
+
 class Method:
     def __init__(self, n: int) -> None:
         self.n = n
@@ -376,6 +406,7 @@ EQUAL: dict[str, Any] = {
     "named tuple cycle": lambda: (cycle_own(Node(1, 2)), cycle_own(Node(1, 2))),
     "cycle through a named tuple": lambda: (cycle_pair(), cycle_pair()),
     "object cycle": lambda: (tree(1), tree(1)),
+    "sharing beside a cycle": lambda: (cycle_and_dag(), cycle_and_dag()),
     "long str": lambda: ("ab" * 1000, "".join(["ab"] * 1000)),
     "lone surrogate": lambda: ("\ud800", "\ud800"),
     "bytes": lambda: (b"ab" * 1000, bytes(bytearray(b"ab" * 1000))),
@@ -560,6 +591,11 @@ DIFFER: dict[str, Any] = {
     "list subclass attribute": lambda: (Names([1], owner="a"), Names([1], owner="b")),
     "list subclass list": lambda: (Names([1]), [1]),
     "dict subclass dict": lambda: (Config(a=1), {"a": 1}),
+    "dataclass and dict": lambda: (filled(Options(), {"a": 1}), filled(Options(), {"a": 2})),
+    "dataclass and dict, field": lambda: (Options("a"), Options("b")),
+    "dataclass and list": lambda: (filled(Rows(), [1]), Rows()),
+    "own state, two parts": lambda: (TwoParts({"a": 1}, {"a": 2}), TwoParts({"a": 3}, {"a": 2})),
+    "own state, parted otherwise": lambda: (TwoParts({"a": 1}, {"b": 2}), TwoParts({}, {"a": 1, "b": 2})),
     "float subclass": lambda: (Degrees(1.0), 1.0),
     "float subclass zero": lambda: (Degrees(0.0), Degrees(-0.0)),
     "exception class": lambda: (ValueError("a"), TypeError("a")),

@@ -1,4 +1,4 @@
-"""The same as ``battery.py`` for values of numpy, torch, pandas, polars, jax and attrs.
+"""The same as ``battery.py`` for values of numpy, scipy, torch, pandas, polars, jax and attrs.
 
 A name starts with the packages it needs.
 """
@@ -18,6 +18,15 @@ def np_() -> Any:
 
 def numpy(make: Any) -> Any:
     return lambda: make(np_())
+
+
+def scipy(make: Any) -> Any:
+    def made() -> Any:
+        from scipy import sparse
+
+        return make(sparse)
+
+    return made
 
 
 def torch(make: Any) -> Any:
@@ -65,6 +74,13 @@ def attrs(make: Any) -> Any:
     return made
 
 
+def hashed(attrs: Any) -> Any:
+    kind = attrs.make_class("Kept", ["x"], frozen=True, cache_hash=True, slots=False)
+    used, fresh = kind("a"), kind("a")
+    hash(used)
+    return used, fresh
+
+
 def padded(np: Any, junk: int) -> Any:
     dtype = np.dtype([("a", "u1"), ("b", "<i4")], align=True)
     array = np.frombuffer(bytes([junk]) * dtype.itemsize * 2, dtype).copy()
@@ -91,10 +107,48 @@ def mapped(np: Any) -> Any:
     return np.memmap(file.name, mode="r", dtype=float)
 
 
+def entries(sparse: Any, *order: int, last: float = 3.0) -> Any:
+    rows, columns, values = [0, 1, 1], [2, 0, 1], [1.0, 2.0, last]
+    picked = [[part[i] for i in order] for part in (rows, columns, values)]
+    return sparse.coo_matrix((picked[2], (picked[0], picked[1])), shape=(2, 3))
+
+
+def used(matrix: Any) -> Any:
+    """Let a matrix remember what it has found out of itself."""
+    assert matrix.has_sorted_indices
+    assert matrix.has_canonical_format
+    return matrix
+
+
 def big(np: Any, **nan: Any) -> Any:
     array = np.zeros(2_000_000)
     array[1_234_567] = nan.get("value", np.nan)
     return array
+
+
+def tagged(torch: Any, tag: str) -> Any:
+    class Tagged(torch.Tensor):
+        pass
+
+    tensor = torch.zeros(3).as_subclass(Tagged)
+    tensor.tag = tag
+    return tensor
+
+
+def wrapped(torch: Any, value: float) -> Any:
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    return TwoTensor(torch.ones(4), torch.full((4,), float(value)))
+
+
+def traced(torch: Any, change: float = 1.0) -> Any:
+    class Net(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            for _ in range(30):
+                x = x + x.relu() * change
+            return x
+
+    return torch.fx.symbolic_trace(Net())
 
 
 def linear(torch: Any, seed: int = 0, **options: Any) -> Any:
@@ -165,6 +219,12 @@ EQUAL: dict[str, Any] = {
     "numpy: dtypes": numpy(lambda np: ([np.zeros(3, name) for name in ["i1", "u2", "<i4", ">i8", "f2", "<f4", ">f8", "c8", "c16", "?", "U3", "S3", "V3", "M8[ns]", "m8[D]"]], [np.zeros((3, 2), name)[:, 1] for name in ["i1", "u2", "<i4", ">i8", "f2", "<f4", ">f8", "c8", "c16", "?", "U3", "S3", "V3", "M8[ns]", "m8[D]"]])),
     "numpy: not a time": numpy(lambda np: (np.array(["NaT", "2024-01-01"], "M8[s]"), np.array(["2024-01-01", "NaT"], "M8[s]")[::-1])),
     "numpy: empty": numpy(lambda np: (np.zeros((0, 3)), np.empty((0, 3)))),
+    "scipy: order": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 2, 0, 1))),
+    "scipy: what it remembers": scipy(lambda sp: (used(entries(sp, 0, 1, 2).tocsr()), sp.csr_matrix(entries(sp, 0, 1, 2).toarray()))),
+    "scipy: width of indices": scipy(lambda sp: (sp.csr_matrix(([1.0], [2], [0, 1])), sp.csr_matrix(([1.0], np_().array([2], "i8"), np_().array([0, 1], "i8"))))),
+    "scipy: duplicates": scipy(lambda sp: (sp.csc_matrix(([2.0], ([0], [1]))), sp.csc_matrix(([1.0, 1.0], ([0, 0], [1, 1]))))),
+    "scipy: keys": scipy(lambda sp: (entries(sp, 0, 1, 2).todok(), entries(sp, 2, 1, 0).todok())),
+    "scipy: lists": scipy(lambda sp: (entries(sp, 0, 1, 2).tolil(), entries(sp, 2, 1, 0).tolil())),
     "torch: strides": torch(lambda t: (t.arange(6).reshape(2, 3).t(), t.tensor([[0, 3], [1, 4], [2, 5]]))),
     "torch: storage": torch(lambda t: (t.arange(9)[3:5], t.tensor([3, 4]))),
     "torch: bfloat16": torch(lambda t: (t.ones(300, dtype=t.bfloat16), t.ones(300).bfloat16())),
@@ -203,6 +263,10 @@ EQUAL: dict[str, Any] = {
     "polars: nested": polars(lambda pl: (pl.Series([[1, 2], None]), pl.Series([[1, 2], None]))),
     "jax: array": jax(lambda jax: (jax.numpy.arange(5.0), jax.numpy.array([0.0, 1, 2, 3, 4]))),
     "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(1))),
+    "torch: traced": torch(lambda t: (traced(t), traced(t))),
+    "torch: wrapped": torch(lambda t: (wrapped(t, 1), wrapped(t, 1))),
+    "torch: attribute of a tensor": torch(lambda t: (tagged(t, "a"), tagged(t, "a"))),
+    "attrs: cached hash": attrs(lambda _, attrs: hashed(attrs)),
     "attrs: object": attrs(lambda Point, _: (Point(1, 2), Point(1, y=2))),
 }  # fmt: skip
 
@@ -293,6 +357,7 @@ DIFFER: dict[str, Any] = {
     "pandas: period": pandas(lambda pd: (pd.Period("2024", "M"), pd.Period("2024", "Y"))),
     "pandas: missing": pandas(lambda pd: (pd.NA, pd.NaT)),
     "pandas: none nan": pandas(lambda pd: (pd.Series([None], dtype=object), pd.Series([float("nan")], dtype=object))),
+    "pandas: missing strings": pandas(lambda pd: (pd.Series(["a"], dtype=pd.StringDtype(na_value=pd.NA)), pd.Series(["a"], dtype=pd.StringDtype(na_value=float("nan"))))),
     "pandas: missing none": pandas(lambda pd: (pd.NA, None)),
     "polars: dtype": polars(lambda pl: (pl.Series([1]), pl.Series([1.0]))),
     "polars: null": polars(lambda pl: (pl.Series([1, None]), pl.Series([1, 0]))),
@@ -308,6 +373,15 @@ DIFFER: dict[str, Any] = {
     "jax, numpy: array": jax(lambda jax: (jax.numpy.ones(3, "float32"), np_().ones(3, "float32"))),
     "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(2))),
     "jax: key, data": jax(lambda jax: (jax.random.key(1), jax.random.key_data(jax.random.key(1)))),
+    "scipy: value": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2, last=4.0))),
+    "scipy: place": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2).tocsr()[::-1].tocoo())),
+    "scipy: shape": scipy(lambda sp: (sp.csr_matrix((2, 3)), sp.csr_matrix((2, 4)))),
+    "scipy: dtype": scipy(lambda sp: (sp.csr_matrix((2, 3), dtype="f4"), sp.csr_matrix((2, 3), dtype="f8"))),
+    "scipy: format": scipy(lambda sp: (sp.csr_matrix((2, 2)), sp.csc_matrix((2, 2)))),
+    "scipy: array": scipy(lambda sp: (sp.csr_matrix((2, 2)), sp.csr_array((2, 2)))),
+    "torch: traced": torch(lambda t: (traced(t), traced(t, 2.0))),
+    "torch: wrapped": torch(lambda t: (wrapped(t, 1), wrapped(t, 2))),
+    "torch: attribute of a tensor": torch(lambda t: (tagged(t, "a"), tagged(t, "b"))),
     "attrs: value": attrs(lambda Point, _: (Point(1, 2), Point(1, 3))),
     "attrs: class": attrs(lambda Point, attrs: (Point(1, 2), attrs.make_class("Place", ["x", "y"])(1, 2))),
 }  # fmt: skip

@@ -191,6 +191,29 @@ def test_a_value_that_failed_can_be_digested_once_it_is_mended() -> None:
     assert digest(value) == digest({"a": [1], "b": 2})
 
 
+def test_what_leads_to_each_other_in_all_directions_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("expcore._walk.MOST_TURNS", 1000)
+    nodes: list[list[Any]] = [[] for _ in range(12)]
+    for node in nodes:
+        node.extend(nodes)
+
+    with pytest.raises(UndigestableError, match="in too many ways; give its class"):
+        digest(nodes)
+
+
+def test_a_tensor_without_memory_is_refused() -> None:
+    """Reading where it has none ended the process."""
+    torch = pytest.importorskip("torch")
+    subclasses = pytest.importorskip("torch._subclasses.fake_tensor")
+    with subclasses.FakeTensorMode():
+        fake = torch.ones(3)
+
+    with pytest.raises(UndigestableError, match="no memory that could be read"):
+        digest(fake)
+
+
 def test_too_deep_a_value_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(100_000):

@@ -14,7 +14,7 @@ import io
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from expcore.errors import UndigestableError
 
@@ -33,6 +33,7 @@ _REFUSED: list[tuple[tuple[type, ...], str]] = [
     ),
 ]
 _IN_MEMORY = (io.BytesIO, io.StringIO)
+_ATTRS_HASH = "_attrs_cached_hash"
 
 
 def class_name(kind: Any) -> str:
@@ -47,7 +48,7 @@ def class_name(kind: Any) -> str:
 
 
 def find(kind: type) -> Encoder | None:
-    """Return the encoder for an enum, a dataclass, a named tuple or a refused type."""
+    """Return the encoder for an enum, a named tuple or a refused type."""
     if issubclass(kind, enum.Enum):
         return _flag if issubclass(kind, enum.Flag) else _enum
     for refused, reason in _REFUSED:
@@ -57,9 +58,14 @@ def find(kind: type) -> Encoder | None:
         return _refuse("an iterator can be read only once; pass a list")
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return _named_tuple
+    return None
+
+
+def of_user(kind: type) -> Encoder:
+    """Return the encoder for a type that no library and no builtin type is behind."""
     if dataclasses.is_dataclass(kind) and _has_default_state(kind):
         return _dataclass
-    return None
+    return reduced
 
 
 def state_of(value: Any) -> dict[str, Any]:
@@ -103,8 +109,12 @@ def reduced(value: Any, walk: Walk) -> bytes:
     function, args, state, items, pairs = filled[:5]
     if function is copyreg.__newobj__ or function is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
         function, *args = args
-    if state is None or type(state) is dict or _is_state_and_slots(state):
-        state = _without_cached(kind, _merged(state))
+    if state is None:
+        state = {}
+    elif not hasattr(kind, "__setstate__"):  # to that it may mean anything
+        state = _merged(state)
+    if type(state) is dict:
+        state = _without_cached(kind, state)
     encoded = [
         walk.encode(class_name(function)) if callable(function) and hasattr(function, "__name__")
         else walk.encode(function),
@@ -126,19 +136,13 @@ def _global(kind: type, name: str, walk: Walk) -> bytes:
     return walk.compose("global", owner, name)
 
 
-def _merged(state: Any) -> dict[Any, Any]:
-    if isinstance(state, tuple):
-        return {**(state[0] or {}), **state[1]}
-    return cast("dict[Any, Any]", state or {})
-
-
-def _is_state_and_slots(state: Any) -> bool:
-    return (
-        type(state) is tuple
-        and len(state) == 2  # noqa: PLR2004
-        and (state[0] is None or type(state[0]) is dict)
-        and type(state[1]) is dict
-    )
+def _merged(state: Any) -> Any:
+    """Put together the attributes that are in a dictionary and those in slots, as pickle does."""
+    match state:
+        case (dict() | None as named, dict() as slots):
+            return {**(named or {}), **slots}
+        case _:
+            return state
 
 
 def _without_cached(kind: type, state: dict[Any, Any]) -> dict[Any, Any]:
@@ -146,7 +150,9 @@ def _without_cached(kind: type, state: dict[Any, Any]) -> dict[Any, Any]:
         name: part
         for name, part in state.items()
         if not isinstance(name, str)
-        or not isinstance(getattr(kind, name, None), functools.cached_property)
+        or not (
+            name == _ATTRS_HASH or isinstance(getattr(kind, name, None), functools.cached_property)
+        )
     }
 
 

@@ -67,7 +67,9 @@ def _array(value: Any, walk: Walk) -> bytes:
     if isinstance(dtype, pd.DatetimeTZDtype):
         return walk.join("datetimes", [walk.encode((str(dtype), value.asi8))])
     if isinstance(dtype, pd.StringDtype):
-        return _nullable("string", value.to_numpy(dtype=object, na_value=None), value, walk)
+        # What is missing is pandas.NA or a NaN, and so it is in whatever comes of them.
+        kind = "string" if dtype.na_value is pd.NA else "str"
+        return _nullable(kind, value.to_numpy(dtype=object, na_value=None), value, walk)
     if hasattr(value, "_mask") and hasattr(value, "_data"):
         missing = value.isna()
         data = value.to_numpy(dtype=value._data.dtype, na_value=value._data.dtype.type(0))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from expcore._encoders_objects import class_name
+from expcore._encoders_objects import REMEDY, class_name, state_of
 from expcore._leaves import content_digest
 from expcore.errors import UndigestableError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 256
 _HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
+_PLAIN = {torch.Tensor, torch.nn.Parameter}
 # What follows from the rest of a module; recurrent ones keep their weights in a list once more.
 _DERIVED = {
     "_is_full_backward_hook", "_compiled_call_impl", "_flat_weights", "_flat_weight_refs"
@@ -39,7 +40,28 @@ def _tensor(value: Any, walk: Walk) -> bytes:
         value.requires_grad, str(value.layout),
     ]  # fmt: skip
     encoded = [walk.encode(part) for part in parts]
-    return walk.join("tensor", [*encoded, _content(value.detach(), walk)])
+    kind: Any = type(value)
+    if kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ and not value.is_nested:
+        return walk.join("tensor", [*encoded, _wrapped(value, walk)])
+    plain = value.detach()
+    own: dict[str, Any] = {}
+    if kind not in _PLAIN:
+        plain, own = plain.as_subclass(torch.Tensor), state_of(value)
+    encoded.append(_content(plain, walk))
+    if own:
+        encoded.append(walk.attributes(own))
+    return walk.join("tensor", encoded)
+
+
+def _wrapped(value: Any, walk: Walk) -> bytes:
+    """Encode a tensor that has no memory of its own by the tensors that it is made of."""
+    if not hasattr(value, "__tensor_flatten__"):
+        raise UndigestableError(
+            "", class_name(type(value)), f"it has no memory that could be read; {REMEDY}"
+        )
+    names, context = value.__tensor_flatten__()
+    inner = {name: getattr(value, name) for name in names}
+    return walk.join("wrapped", [walk.attributes(inner), walk.encode(context)])
 
 
 def _content(value: Any, walk: Walk) -> bytes:
@@ -158,6 +180,11 @@ def _attributes(state: dict[str, Any], walk: Walk) -> bytes:
     return walk.join("state", [*parts, walk.attributes(state)])
 
 
+def _graph(value: Any, walk: Walk) -> bytes:
+    # Its nodes lead to each other; what they do is this.
+    return walk.compose("fx graph", value.python_code("self").src)
+
+
 def _by_repr(value: Any, walk: Walk) -> bytes:
     return walk.compose(class_name(type(value)), str(value))
 
@@ -169,6 +196,7 @@ def _generator(value: Any, walk: Walk) -> bytes:
 ENCODERS: dict[type, Encoder] = {
     torch.Tensor: _tensor,
     torch.nn.Module: _module,
+    torch.fx.Graph: _graph,
     torch.dtype: _by_repr,
     torch.layout: _by_repr,
     torch.memory_format: _by_repr,

@@ -1,9 +1,9 @@
 """Find the encoder for a type that is not in the table, once per type.
 
 In this order: what was registered and ``__expcore_digest__``, the nearest class in the MRO
-first; then the libraries' own types; enums, dataclasses and named tuples; the types of the
-standard library; classes derived from these, with their attributes; everything else by the
-parts that ``__reduce_ex__`` names.
+first; then the libraries' own types; enums and named tuples; the types of the standard library;
+classes derived from these, with their attributes; dataclasses; everything else by the parts that
+``__reduce_ex__`` names.
 """
 
 # Values of any type pass through here; what is known of them is checked where it is used.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = {
     "numpy": "expcore._encoders_numpy",
+    "scipy": "expcore._encoders_scipy",
     "torch": "expcore._encoders_torch",
     "pandas": "expcore._encoders_pandas",
     "polars": "expcore._encoders_polars",
@@ -88,7 +89,11 @@ def _find(kind: type) -> Encoder:
             return found
     if issubclass(kind, type):
         return _encoders_functions.encode_class
-    return _encoders_objects.find(kind) or _encoders_stdlib.find(kind) or _encoders_objects.reduced
+    return (
+        _encoders_objects.find(kind)
+        or _encoders_stdlib.find(kind)
+        or _encoders_objects.of_user(kind)
+    )
 
 
 def _by_user(kind: type, content: Callable[[Any], object]) -> Encoder:

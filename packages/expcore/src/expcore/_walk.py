@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 512
 """Longer encodings are replaced by their digests."""
+MOST_TURNS = 500_000
+"""Where parts lead to each other in all directions, there are more ways than can be gone."""
+_TANGLED = (
+    "its parts lead to each other in too many ways; give its class a method __expcore_digest__, "
+    "or use expcore.register"
+)
 
 
 class Walk:
     """One pass over one value: where it is, and what it has seen."""
 
-    __slots__ = ("algorithm", "cyclic", "keep", "memo", "stack")
+    __slots__ = ("algorithm", "keep", "memo", "stack", "turned", "turns")
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
@@ -39,7 +45,10 @@ class Walk:
         """Long encodings by id, so that a value that is shared is encoded once."""
         self.keep: list[object] = []
         """What the memo knows must not be freed, or its id would come to mean another."""
-        self.cyclic = False
+        self.turned = 0
+        """So many of the containers around the present value have met a cycle."""
+        self.turns = 0
+        """How many containers on cycles were encoded, each on every way that leads to it."""
 
     def hasher(self) -> Hasher:
         """Return an empty hasher of the algorithm in use."""
@@ -90,7 +99,7 @@ class Walk:
         """
         key = ~id(value) if own else id(value)
         if key in self.stack:
-            self.cyclic = True
+            self.turned = len(self.stack)
             return b"^%x;" % (len(self.stack) - self.stack[key])
         if key in self.memo:
             return self.memo[key]
@@ -100,12 +109,18 @@ class Walk:
     def leave(self, value: object, data: bytes, *, own: bool = False) -> bytes:
         """Come back up with an encoding."""
         key = ~id(value) if own else id(value)
-        del self.stack[key]
+        depth = self.stack.pop(key)
+        # What leads into a cycle may be encoded otherwise elsewhere.
+        is_cyclic = depth < self.turned
+        if is_cyclic:
+            self.turned = depth
+            self.turns += 1
+            if self.turns > MOST_TURNS:
+                raise UndigestableError("", type(value).__qualname__, _TANGLED)
         if len(data) <= LIMIT_BYTES:
             return data
         data = self.collapse(data)
-        # Once there was a cycle, an encoding may depend on what is around it.
-        if not self.cyclic:
+        if not is_cyclic:
             self.memo[key] = data
             self.keep.append(value)
         return data
