@@ -214,3 +214,24 @@ def test_torch_values_are_cast_and_an_optimizer_is_restored_whole_or_not() -> No
     assert not fresh.state
     ckpt.load_var_collection(file, ckpt.torch_variables(fresh), only="optimizer/*")
     assert fresh.state[other.weight]["step"] == 1
+
+
+def test_a_pattern_that_fits_no_variable_is_named_with_those_there(saved) -> None:
+    vc = zeros("encoder/w", "head/w")
+
+    with pytest.raises(ckpt.InvalidOptionError, match=r"'encodr/\*'.*'encoder/w', 'head/w'"):
+        saved.restore(vc, only=["head/*", "encodr/*"])
+
+    assert vc["head/w"].value.tolist() == [0, 0]
+    assert saved.restore(vc, only="encodr/*", strict=False).loaded == ()
+
+
+@pytest.mark.parametrize("only", ["(Net)[1].w", "(Net)[1]*", "(Net)[[]1].?"])
+def test_brackets_in_a_pattern_fit_those_in_objax_names(only) -> None:
+    file = io.BytesIO()
+    names = ["(Net)[0].w", "(Net)[1].w"]
+    ckpt.save_var_collection(file, ckpt.VarCollection({name: np.ones(2) for name in names}))
+
+    found = ckpt.load_var_collection(file, zeros(*names), only=only)
+
+    assert found.loaded == ("(Net)[1].w",)

@@ -397,3 +397,20 @@ def test_a_variable_of_ones_own_may_hold_a_tensor() -> None:
     ckpt.load_var_collection(file, vc)
 
     assert identical(vc["x"].value, torch.ones(2, dtype=torch.bfloat16))
+
+
+@pytest.mark.parametrize("only", ["optimizer/state/*", "*/exp_avg"])
+def test_who_asks_for_a_part_of_a_state_gets_the_whole(only) -> None:
+    net = make_net()
+    optimizer = torch.optim.Adam(net.parameters())
+    train(net, optimizer, 2)
+    file = io.BytesIO()
+    ckpt.save_var_collection(file, ckpt.torch_variables(net, optimizer))
+    net2 = make_net()
+    optimizer2 = torch.optim.Adam(net2.parameters())
+
+    found = ckpt.load_var_collection(file, ckpt.torch_variables(net2, optimizer2), only=only)
+
+    assert "optimizer" in found.loaded
+    assert not any(name.startswith("model/") for name in found.loaded)
+    assert identical(optimizer2.state_dict(), optimizer.state_dict())

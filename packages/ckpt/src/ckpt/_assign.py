@@ -14,8 +14,10 @@ from ckpt._dtypes import Array, from_stored, name_of_dtype, same_bits
 from ckpt._rename import RenamedNpz, Renamer
 from ckpt.errors import (
     DtypeMismatchError,
+    InvalidOptionError,
     MissingVariablesError,
     ShapeMismatchError,
+    listed,
 )
 
 if TYPE_CHECKING:
@@ -78,12 +80,38 @@ def as_patterns(only: str | Iterable[str] | None) -> Sequence[str] | None:
     return [only] if isinstance(only, str) else None if only is None else list(only)
 
 
-def selected(aliases: AliasSet, patterns: Sequence[str]) -> bool:
-    """Whether a variable is among those asked for, by any of its names."""
-    variable, names = aliases
-    if isinstance(variable, Accepting):  # an optimizer's state is restored whole
-        names = [*names, variable.whole, f"{variable.whole}/"]
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+def select(sets: Sequence[AliasSet], patterns: Sequence[str], *, strict: bool) -> list[AliasSet]:
+    """The variables asked for, by any of their names; a state is restored whole, or not at all.
+
+    Raises:
+        InvalidOptionError: A pattern fits nothing, if ``strict``: it may be mistyped.
+    """
+    units: dict[Any, list[AliasSet]] = {}
+    for variable, names in sets:
+        key = variable.whole if isinstance(variable, Accepting) else id(variable)
+        units.setdefault(key, []).append((variable, names))
+    chosen: list[AliasSet] = []
+    used: set[str] = set()
+    for key, parts in units.items():
+        names = [name for _, names in parts for name in names]
+        names += [key, f"{key}/"] if isinstance(key, str) else []
+        found = [pattern for pattern in patterns if any(fits(name, pattern) for name in names)]
+        used.update(found)
+        chosen += parts if found else []
+    idle = [pattern for pattern in patterns if pattern not in used]
+    if strict and sets and idle:
+        there = listed([name for _, names in sets for name in names])
+        raise InvalidOptionError("only", idle[0], f"a pattern that fits a variable: {there}")
+    return chosen
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a shell pattern; a bracket in it may also be one in the name.
+
+    >>> fits("(Sequential)[0](Linear).w", "(Sequential)[0]*"), fits("layer2.w", "layer[12].*")
+    (True, True)
+    """
+    return fnmatchcase(name, pattern) or fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 @dataclass(slots=True)
@@ -123,12 +151,13 @@ def restore_variables(reader: NpzReader, vc: Any, options: Options) -> Report:
         BrokenFileError: The file is damaged.
         MissingVariablesError: It has no value for some variable.
         ShapeMismatchError, DtypeMismatchError, AmbiguousNameError: A value does not fit.
+        InvalidOptionError: A pattern of ``only`` fits no variable.
     """
     view = RenamedNpz(reader, options.renamer)
     wanted: Any = vc.to_restore(view) if isinstance(vc, VarCollection) else vc
     sets = alias_sets(wanted)
     if options.only is not None:
-        sets = [aliases for aliases in sets if selected(aliases, options.only)]
+        sets = select(sets, options.only, strict=options.strict)
     match = match_names(view, sets)
     meta = reader.meta()
     arrays = reader.read(stored for stored, _, _ in match.pairs)

@@ -37,7 +37,7 @@ class Checkpoint(Numbered):
     Args:
         logdir: The folder of the run; the checkpoints go to its subfolder ``DIR_NAME``. Or the
             URL of a storage (``b2://…``, ``s3://…``): then they are saved in the user's cache,
-            uploaded behind, and restored from the storage where the cache has none.
+            uploaded behind, and restored from the storage where another machine saved newer ones.
         keep_ckpts: How many checkpoints to keep, at least 1; or a :class:`ckpt.Retention`.
         makedir: Make the folder, and its parents, if it is not there.
         verbose: Print a line when something is restored, or nothing is there to restore.
@@ -96,8 +96,7 @@ class Checkpoint(Numbered):
         Args:
             vc: A mapping from names to variables.
             idx: The number, such as a step or an epoch. An existing checkpoint is replaced.
-            metrics: Numbers that tell how good it is, by which :class:`ckpt.Retention` can keep
-                the best.
+            metrics: How good it is, in numbers by which :class:`ckpt.Retention` keeps the best.
             extra: Plain JSON data to store beside the values; see ``restore(...).extra``.
             portable: Store bfloat16 and float8 as float32, which objax can read.
 
@@ -174,7 +173,8 @@ class Checkpoint(Numbered):
         Args:
             vc: A mapping from names to variables.
             idx: The number of the checkpoint; the newest if not given.
-            only: Shell patterns; a variable none of whose names fit is left alone.
+            only: Shell patterns; a variable none of whose names fit is left alone. With
+                ``strict``, a pattern that fits no variable is an error.
             rename: Takes a name in the file and gives the name in the collection; or a mapping of
                 names, where ``{"encoder/*": "backbone/*"}`` renames all that begin so.
             strict: Whether a variable that the file lacks is an error.

@@ -110,7 +110,8 @@ def load_var_collection(
         vc: A mapping from names to variables.
         renamer: Takes a name in the file and gives the name in the collection; or a mapping of
             names, where ``{"encoder/*": "backbone/*"}`` renames all that begin so.
-        only: Shell patterns; a variable none of whose names fit is left alone.
+        only: Shell patterns; a variable none of whose names fit is left alone. With ``strict``,
+            a pattern that fits no variable is an error.
         strict: Whether a variable that the file lacks is an error; otherwise it is left alone.
         cast: Whether numbers of another dtype are converted, as long as only precision is lost.
 
@@ -122,6 +123,7 @@ def load_var_collection(
         MissingVariablesError: The file lacks a variable of the collection (ValueError).
         ShapeMismatchError: A variable has another shape (ValueError, AssertionError).
         DtypeMismatchError: A variable has another dtype (ValueError, AssertionError).
+        InvalidOptionError: A pattern of ``only`` fits no variable (ValueError).
         NotAVarCollectionError: ``vc`` is no mapping from names to variables (TypeError).
     """
     check_collection(vc)  # what was asked for is judged before the file is
