@@ -45,6 +45,10 @@ def equinox_state(seed: int) -> dict:
     return {"model": model, "optimizer": optimizer, "epoch": seed, "key": jax.random.key(seed)}
 
 
+def module_in_a_dict(seed: int) -> dict:
+    return {"model": eqx.nn.Linear(2, 1, key=jax.random.PRNGKey(seed)), "none": None}
+
+
 def frozen(seed: int) -> flax.core.FrozenDict:
     return flax.core.freeze({"params": {"w": jn.full((2, 3), seed, jn.float32)}})
 
@@ -58,7 +62,7 @@ def plain(leaf):
     return type(leaf), leaf
 
 
-@pytest.mark.parametrize("make", [flax_state, equinox_state, frozen])
+@pytest.mark.parametrize("make", [flax_state, equinox_state, module_in_a_dict, frozen])
 def test_a_state_comes_back_as_what_it_was(make) -> None:
     saved = make(2)
     fresh = ckpt.tree_variables(make(0))
@@ -68,6 +72,7 @@ def test_a_state_comes_back_as_what_it_was(make) -> None:
     restored = checkpoint.restore(fresh)
 
     assert (restored.missing, restored.unused) == ((), ())
+    assert restored.loaded
     assert type(fresh.tree) is type(saved)
     arrays = [eqx.filter(tree, eqx.is_array_like) for tree in (saved, fresh.tree)]
     before, after = (list(map(plain, jax.tree_util.tree_leaves(tree))) for tree in arrays)

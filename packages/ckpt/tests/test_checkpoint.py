@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -221,3 +222,39 @@ def test_leftovers_of_killed_writers_are_swept(checkpoint, net) -> None:
     checkpoint.save(net, 1)
 
     assert names() == ["0000000001.npz"]
+
+
+def test_how_many_are_kept_can_be_changed(checkpoint, net) -> None:
+    checkpoint.keep_ckpts = 2
+
+    for idx in (1, 2, 3):
+        checkpoint.save(net, idx)
+
+    assert names() == ["0000000002.npz", "0000000003.npz"]
+    with pytest.raises(ckpt.InvalidOptionError, match="at least 1"):
+        checkpoint.keep_ckpts = 0
+    assert checkpoint.keep_ckpts == 2
+
+
+@pytest.mark.parametrize("name", ["logdir", "DIR_NAME", "FILE_MATCH", "FILE_FORMAT"])
+def test_where_they_are_cannot_be_changed_without_effect(checkpoint, name) -> None:
+    with pytest.raises(AttributeError, match=f"{name} cannot be changed"):
+        setattr(checkpoint, name, "other")
+
+
+def test_an_old_one_that_may_not_be_read_ends_no_training(checkpoint, net, monkeypatch) -> None:
+    checkpoint.save(net, 1)
+    checkpoint = ckpt.Checkpoint("logs", keep_ckpts=1)
+    open_npz = ckpt._folder.open_npz
+
+    def guarded(path):
+        if path.name == "0000000001.npz":
+            raise PermissionError(errno.EACCES, "it is of another user", str(path))
+        return open_npz(path)
+
+    monkeypatch.setattr(ckpt._folder, "open_npz", guarded)
+
+    checkpoint.save(net, 2)
+    checkpoint.save(net, 3)
+
+    assert names() == ["0000000001.npz", "0000000003.npz"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -186,3 +187,61 @@ def test_an_average_can_be_written_to_a_pipe() -> None:
     with np.load(io.BytesIO(os.read(reader, 1 << 16))) as file:
         assert file["names"].tolist() == ["w", "b"]
     os.close(reader)
+
+
+@pytest.mark.parametrize("command", ["ls", "verify"])
+def test_what_the_training_deletes_meanwhile_is_passed_over(capsys, monkeypatch, command) -> None:
+    open_npz = ckpt._reader.open_npz
+
+    def late(path):
+        if path.name == "0000000005.npz":
+            path.unlink()
+        return open_npz(path)
+
+    for module in (ckpt._cli, ckpt._compare):
+        monkeypatch.setattr(module, "open_npz", late)
+
+    assert main([command, "logs"]) == 0
+
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert err == ""
+
+
+def test_what_may_not_be_read_is_a_line_among_the_others(capsys, monkeypatch) -> None:
+    open_npz = ckpt._reader.open_npz
+
+    def guarded(path):
+        if path.name == "0000000005.npz":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_npz(path)
+
+    for module in (ckpt._cli, ckpt._compare):
+        monkeypatch.setattr(module, "open_npz", guarded)
+
+    assert main(["ls", "logs"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["5", "12"]
+    assert main(["verify", "logs"]) == 1
+    out, err = capsys.readouterr()
+    assert "0000000005.npz  Permission denied" in out
+    assert "0000000012.npz  whole" in out
+    assert "Permission denied" in err
+
+
+def test_show_stays_in_columns_whatever_the_names_are(capsys) -> None:
+    names = ["w", "esc\x1b[31m", "long/" + "x" * 100]
+    ckpt.save_var_collection("x.npz", ckpt.VarCollection(dict.fromkeys(names, 1234567)))
+
+    main(["show", "x.npz"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].index("int64") == lines[1].index("int64") == 62
+    assert lines[2] == f"{names[2]}  int64      ()             1234567 .. 1234567"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+def test_verify_waits_for_no_pipe(capsys) -> None:
+    os.mkfifo("logs/ckpt/0000000007.npz")
+
+    assert main(["verify", "logs"]) == 0
+    assert "0000000007" not in capsys.readouterr().out

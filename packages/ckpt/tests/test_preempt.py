@@ -63,3 +63,46 @@ def test_the_handlers_of_before_are_put_back(net) -> None:
 
     assert signal.getsignal(signal.SIGTERM) == before
     assert checkpoint.latest().step == 1
+
+
+def test_of_two_each_is_told(net) -> None:
+    first, second = ckpt.Checkpoint("a", 1), ckpt.Checkpoint("b", 1)
+
+    with (
+        first.on_preempt(lambda: first.save(net, 1)) as one,
+        second.on_preempt(lambda: second.save(net, 1)) as other,
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        assert one()
+        assert other()
+
+    assert first.latest() is not None
+    assert second.latest() is not None
+
+
+FORKING = """
+import multiprocessing, signal, ckpt
+
+def work(connection):
+    connection.send("here")
+    connection.recv()
+
+checkpoint = ckpt.Checkpoint("logs", keep_ckpts=1)
+with checkpoint.on_preempt(print) as stop:
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    worker = context.Process(target=work, args=(there,))
+    worker.start()
+    here.recv()
+    worker.terminate()
+    worker.join()
+    print(worker.exitcode == -signal.SIGTERM, stop())
+"""
+
+
+def test_a_worker_process_forked_meanwhile_can_be_ended() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == "True False\n"

@@ -121,3 +121,55 @@ def test_a_storage_that_is_down_ends_no_training_and_gets_the_file_later(
         checkpoint.wait()
 
     assert stored() == ["0000000003.npz", "0000000004.npz"]
+
+
+def test_a_newer_one_of_another_machine_is_restored(url, net, monkeypatch) -> None:
+    mine = ckpt.Checkpoint(url, 2, verbose=False)
+    save(mine, net, 1)
+    mine.wait()
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", "another")
+        other = ckpt.Checkpoint(url, 2, verbose=False)
+    for idx in (2, 3):
+        save(other, net, idx)
+        other.wait()
+        net["b"].assign(np.zeros(3, np.float32))
+
+        assert mine.restore(net)[0] == idx
+
+        assert net["b"].value.tolist() == [idx] * 3
+    assert sorted(path.stem[-1] for path in mine._folder.path.iterdir()) == ["1", "3"]
+
+
+def test_what_is_deleted_there_meanwhile_is_passed_over(url, net, monkeypatch) -> None:
+    with ckpt.Checkpoint(url, 2, verbose=False) as checkpoint:
+        save(checkpoint, net, 1)
+        save(checkpoint, net, 2)
+    forget_local()
+    download = expcore.LocalStorage.download
+
+    def gone(storage, key, path):
+        if key.endswith("2.npz"):
+            storage.delete(key)
+        download(storage, key, path)
+
+    monkeypatch.setattr(expcore.LocalStorage, "download", gone)
+
+    assert ckpt.Checkpoint(url, 2, verbose=False).restore(net)[0] == 1
+
+
+def test_a_storage_that_is_down_hides_nothing_that_is_here(url, net, monkeypatch) -> None:
+    checkpoint = ckpt.Checkpoint(url, 2, verbose=False)
+    save(checkpoint, net, 1)
+    checkpoint.wait()
+
+    def down(*_, **__):
+        raise ConnectionError("no route to the storage")
+
+    monkeypatch.setattr(expcore.LocalStorage, "list", down)
+
+    with pytest.warns(UserWarning, match="newer checkpoints: no route"):
+        assert checkpoint.restore(net)[0] == 1
+    forget_local()
+    with pytest.raises(ConnectionError, match="no route"):
+        checkpoint.restore(net)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 KIB = 1024
+WIDEST = 60
+"""Characters of a name that the columns after it leave room for."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -92,34 +94,47 @@ def list_checkpoints(folder: Path) -> Iterator[str]:
         raise FileNotFoundError(f"there is no folder {folder}")
     naming = Naming(Checkpoint.FILE_MATCH, Checkpoint.FILE_FORMAT)
     for number, path in reversed(naming.numbered(folder, naming.number).items()):
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # deleted since it was listed, by the training
+            continue
         line = f"{number:>10}  {age(time.time() - stat.st_mtime):>8}  {size(stat.st_size):>9}"
         try:
             with open_npz(path) as reader:
                 metrics = reader.meta().get("metrics", {})
                 said = "".join(f"  {name}={value:.6g}" for name, value in metrics.items())
                 yield f"{line}  {len(reader.names)} variables{said}"
-        except BrokenFileError as error:
-            yield f"{line}  broken: {error.reason}"
+        except FileNotFoundError:
+            continue
+        except (BrokenFileError, PermissionError) as error:
+            yield f"{line}  {wrong_with(error)}"
+
+
+def wrong_with(error: BrokenFileError | OSError) -> str:
+    """What is wrong with a file that is listed, for a line of its own."""
+    return f"broken: {error.reason}" if isinstance(error, BrokenFileError) else str(error.strerror)
 
 
 def verify_all(paths: Sequence[Path]) -> Iterator[str]:
     """Yield one line per checkpoint that is whole, and fail with those that are not."""
-    broken: list[BrokenFileError] = []
+    wrong: list[BrokenFileError | OSError] = []
     for path in paths:
-        files = sorted(path.rglob(Checkpoint.FILE_MATCH)) if path.is_dir() else [path]
+        inside = filter(Path.is_file, path.rglob(Checkpoint.FILE_MATCH))
+        files = sorted(inside) if path.is_dir() else [path]
         if not files:
             raise FileNotFoundError(f"there is no checkpoint in {path}")
         for file in files:
             try:
                 count, total = verify(file)
-            except BrokenFileError as error:
-                broken.append(error)
-                yield f"{file}  broken: {error.reason}"
+            except (BrokenFileError, OSError) as error:
+                if isinstance(error, FileNotFoundError) and file != path:
+                    continue  # deleted since it was listed, by the training
+                wrong.append(error)
+                yield f"{file}  {wrong_with(error)}"
             else:
                 yield f"{file}  whole: {count} variables, {size(total)}"
-    if broken:
-        raise broken[0]
+    if wrong:
+        raise wrong[0]
 
 
 def average_all(paths: Sequence[Path], output: Path) -> Iterator[str]:
@@ -131,13 +146,13 @@ def average_all(paths: Sequence[Path], output: Path) -> Iterator[str]:
 def show_variables(path: Path) -> Iterator[str]:
     """Yield one line per variable of the checkpoint: name, dtype, shape, least and largest."""
     with open_npz(path) as reader:
-        width = max((len(name) for name in reader.names), default=0)
+        width = min(WIDEST, max((len(one_line(name)) for name in reader.names), default=0))
         total = 0
         for name in reader.names:
             header = reader.header(name)
             total += header.nbytes
             dtype = name_of_dtype(header.dtype)
-            line = f"{name:<{width}}  {dtype:<10} {header.shape!s:<14} "
+            line = f"{one_line(name):<{width}}  {dtype:<10} {header.shape!s:<14} "
             yield (line + value_range(reader.read([name])[name])).rstrip()
         yield f"{len(reader.names)} variables, {size(total)}"
 
@@ -146,12 +161,14 @@ def value_range(array: Array) -> str:
     """The least and the largest value, of numbers.
 
     >>> import numpy as np
-    >>> value_range(np.array([1, 2.5, np.nan]))
-    '1 .. 2.5, 1 nan'
+    >>> value_range(np.array([1, 2.5, np.nan])), value_range(np.array(1234567))
+    ('1 .. 2.5, 1 nan', '1234567 .. 1234567')
     """
     numbers = as_numbers(as_known(array))
     if numbers is None or not numbers.size or numbers.dtype.kind == "c":
         return ""
+    if numbers.dtype.kind in "biu":
+        return f"{int(numbers.min())} .. {int(numbers.max())}"
     numbers = numbers.astype(np.float64)
     nans = int(np.count_nonzero(np.isnan(numbers)))
     text = f"{np.fmin.reduce(numbers, axis=None):.6g} .. {np.fmax.reduce(numbers, axis=None):.6g}"

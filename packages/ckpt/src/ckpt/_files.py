@@ -81,8 +81,7 @@ class Naming:
             return {}
         for entry in entries:
             idx = self.fitting(entry.name, number)
-            path = folder / entry.name
-            if idx is not None and path.is_file():
+            if idx is not None and (path := folder / entry.name).is_file():
                 found[idx] = path
         return dict(sorted(found.items(), reverse=True))
 

@@ -67,6 +67,8 @@ class Folder:
                 known = self._look(path)
             except FileNotFoundError:  # deleted by another process since it was listed
                 continue
+            except PermissionError:  # of another user: as little can be said of it as if broken
+                continue
             if known.whole:
                 time = written(stat.st_mtime)
                 out.append(Saved(number, path, time, stat.st_size, known.metrics))

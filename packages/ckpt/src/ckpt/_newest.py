@@ -23,11 +23,11 @@ def restore_newest(
     load: Callable[[int, Path], T],
     shown: Callable[[Path], str],
 ) -> T | None:
-    """Load the newest that is whole: of the folder, then of the storage that it is kept in.
+    """Load the newest that is whole: of the folder, or of the storage that it is kept in.
 
     Args:
-        folder: Where to look first.
-        remote: Where to look when nothing there is whole.
+        folder: Where to look.
+        remote: Where another machine may have put newer ones.
         load: Given number and path, loads a checkpoint.
         shown: A path for a message.
 
@@ -42,12 +42,19 @@ def restore_newest(
     """
     broken: dict[Path, BrokenFileError] = {}
     while True:
-        left = {n: p for n, p in folder.numbered().items() if p not in broken}
+        known = folder.numbered()
+        left = {n: p for n, p in known.items() if p not in broken}
+        if remote is not None:
+            try:
+                if remote.fetch_newest(but=known, above=next(iter(left), None)):
+                    continue
+            except Exception as error:
+                if not left:
+                    raise
+                warnings.warn(f"could not look for newer checkpoints: {error}", stacklevel=3)
+                remote = None
         if not left:
-            known = set(folder.numbered())
-            if remote is None or not remote.fetch_newest(but=known):
-                break
-            continue
+            break
         number, path = next(iter(left.items()))
         try:
             loaded = load(number, path)
@@ -59,6 +66,8 @@ def restore_newest(
             if path.exists():
                 raise
         else:
+            if remote is not None:
+                remote.forget_fetched(before=path, but=broken)
             if broken:
                 _warn(shown(path), list(broken.values()))
             return loaded

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+PLACE = {"logdir", "DIR_NAME", "FILE_MATCH", "FILE_FORMAT"}
+"""Attributes that say where the checkpoints are."""
+
+
 class Numbered:
     """What :class:`ckpt.Checkpoint` knows without reading or writing a checkpoint."""
 
@@ -39,7 +43,6 @@ class Numbered:
     def __init__(self, logdir: str | os.PathLike[str], keep: int | Retention) -> None:
         self.logdir = os.fspath(logdir)
         self.keep_ckpts = keep
-        self.retention = _retention(keep)
         naming = Naming(self.FILE_MATCH, self.FILE_FORMAT)
         naming.check(self.checkpoint_idx)
         mine = cast("Any", self)
@@ -51,6 +54,25 @@ class Numbered:
         self._base = base
         self._folder = Folder(path, naming, self.checkpoint_idx, readable=readable)
         self._remote = Remote(self.logdir, self.DIR_NAME, self._folder) if remote else None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, unless it says where the checkpoints are: that would be too late."""
+        if name in PLACE and "_folder" in vars(self):
+            raise AttributeError(
+                f"{name} cannot be changed of a {type(self).__name__} that is made: "
+                "make another one, of a subclass if it is to have other constants"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def keep_ckpts(self) -> int | Retention:
+        """How many checkpoints to keep, or which; it counts from the next save on."""
+        return self._keep
+
+    @keep_ckpts.setter
+    def keep_ckpts(self, keep: int | Retention) -> None:
+        self.retention = _retention(keep)
+        self._keep = keep
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.logdir!r}, keep_ckpts={self.keep_ckpts})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -28,10 +29,10 @@ class Preemption:
     def __init__(
         self, save: Callable[..., Any], signals: Sequence[signal.Signals] = SIGNALS
     ) -> None:
-        self._save = save
+        self._save, self._process = save, os.getpid()
         self._noted = threading.Event()
         self._saved = False
-        self._before = {number: signal.signal(number, self._note) for number in signals}
+        self._before: dict[int, Any] = {n: signal.signal(n, self._note) for n in signals}
 
     def __call__(self, *args: Any, **kwargs: Any) -> bool:
         """At the end of a step: whether to stop, after having saved."""
@@ -59,8 +60,17 @@ class Preemption:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._noted.set()
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._process:
+            self._noted.set()
+            outer = getattr(self._before.get(number), "__self__", None)
+            if isinstance(outer, Preemption):
+                outer._note(number, frame)
+        elif number == signal.SIGTERM:
+            # In a worker forked since: its terminate() ends it. SLURM's USR1 must not, as it is
+            # sent to workers too, and the step that is to be finished needs them.
+            self.close()
+            signal.raise_signal(number)
 
 
 Preemption.__module__ = "ckpt"

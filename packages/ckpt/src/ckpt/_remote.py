@@ -1,7 +1,7 @@
 """Keep the checkpoints of a folder in a storage too, such as a bucket.
 
-They are saved locally and uploaded behind. Where the local folder has none, because the machine
-is another, they are restored from the storage.
+They are saved locally and uploaded behind. Where another machine has saved newer ones, they are
+restored from the storage.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ckpt._background import Writer
 from ckpt._reader import NpzReader, blamed
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
-from expcore import Stat, make_folders, open_storage
+from expcore import KeyNotFound, Stat, make_folders, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ckpt._folder import Folder
     from ckpt._retention import Retention
@@ -52,6 +52,7 @@ class Remote:
         self.storage: Storage = open_storage(url)
         self.prefix, self.folder = prefix, folder
         self.uploads = Writer()
+        self._fetched: set[Path] = set()
         self._metrics: dict[tuple[str, int, float], Mapping[str, float] | None] = {}
 
     def upload(self, saved: Path, retention: Retention) -> None:
@@ -88,13 +89,37 @@ class Remote:
         if stat is None:
             return False
         make_folders(self.folder.path)
-        self.storage.download(stat.key, self.folder.path_of(number))
+        try:
+            self.storage.download(stat.key, self.folder.path_of(number))
+        except KeyNotFound:  # another machine has deleted it since it was listed
+            return False
         return True
 
-    def fetch_newest(self, but: set[int]) -> bool:
-        """Download the newest; whether there is one besides those that are known."""
-        left = self._listing().keys() - but
-        return bool(left) and self.fetch(max(left))
+    def fetch_newest(self, but: Iterable[int], above: int | None) -> bool:
+        """Download the newest; whether there is one.
+
+        Args:
+            but: Numbers that are not looked for.
+            above: What it has to be newer than.
+        """
+        passed = set(but)
+        while left := self._listing().keys() - passed:
+            newest = max(left)
+            if above is not None and newest < above:
+                return False
+            if self.fetch(newest):
+                self._fetched.add(self.folder.path_of(newest))
+                return True
+            passed.add(newest)
+        return False
+
+    def forget_fetched(self, before: Path, but: Iterable[Path]) -> None:
+        """Delete the local files of those fetched before one: who only reads needs one of them."""
+        if before not in self._fetched:
+            return
+        for path in self._fetched - {before, *but}:
+            path.unlink(missing_ok=True)
+            self._fetched.discard(path)
 
     def numbers(self) -> set[int]:
         """The numbers of the checkpoints there."""

@@ -47,7 +47,7 @@ class TreeVariables(VarCollection):
         self._leaves: list[Any] = []
         self._rebuild: Callable[[list[Any]], Any] | None = None
         found: list[tuple[str, Any]] = []
-        if isinstance(tree, (dict, list)) and _is_plain(tree):
+        if isinstance(tree, (dict, list)) and _other_node(tree) is None:
             _walk(tree, (), found)
         else:
             found = self._flatten(tree)
@@ -67,8 +67,11 @@ class TreeVariables(VarCollection):
     def _flatten(self, tree: Any) -> list[tuple[str, Any]]:
         jax: Any = sys.modules.get("jax")
         if jax is None:
-            kind = type(tree).__name__
-            raise UnsupportedValueError("", f"a {kind} is no dict or list; import jax first")
+            path, node = _other_node(tree) or ((), tree)
+            kind = type(node).__name__
+            raise UnsupportedValueError(
+                "/".join(path), f"a {kind} is no dict or list; for jax's trees import jax first"
+            )
         leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
         named: list[tuple[str, Any]] = []
         for keys, value in leaves:
@@ -114,11 +117,15 @@ def _items(node: Any) -> list[tuple[Any, Any]]:
     return list(pairs)
 
 
-def _is_plain(node: Any) -> bool:
-    """Whether a tree is dicts and lists all the way down to its leaves."""
+def _other_node(node: Any, path: tuple[str, ...] = ()) -> tuple[tuple[str, ...], Any] | None:
+    """The first node of a tree that is neither dict nor list, and where; None if there is none."""
     if isinstance(node, (dict, list)):
-        return all(_is_plain(value) for _, value in _items(node))
-    return _is_value(node) or not isinstance(node, tuple)
+        inner = (_other_node(value, (*path, str(key))) for key, value in _items(node))
+        return next((found for found in inner if found is not None), None)
+    jax: Any = None if _is_value(node) else sys.modules.get("jax")
+    leaves = [] if jax is None else jax.tree_util.tree_leaves(node)
+    is_node = isinstance(node, tuple) or any(leaf is not node for leaf in leaves)
+    return (path, node) if is_node else None
 
 
 def _is_value(value: Any) -> bool:
