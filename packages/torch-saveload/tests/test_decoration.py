@@ -84,6 +84,18 @@ def test_a_subclass_may_be_decorated_again_but_not_over_its_own_method():
         save_load()(Own)
 
 
+@save_load(load_method_name="from_file")
+class Sent(nn.Module): ...
+
+
+def test_methods_have_the_names_that_they_were_given():
+    """So a pool of processes can be sent ``Net.load``."""
+    for method in (Sent.from_file, Sent().from_file, Sent().save, Sent.init_and_load):
+        assert getattr(Sent, method.__name__)
+        again = pickle.loads(pickle.dumps(method))
+        assert again.__func__ is method.__func__
+
+
 def test_only_modules_are_decorated():
     with pytest.raises(DecorationError, match=r"torch\.nn\.Module, not <class"):
 

@@ -109,12 +109,12 @@ def _install(decorated: object, settings: Settings) -> None:
             f"@save_load() decorates classes of torch.nn.Module, not {decorated!r}"
         )
     cls: Any = decorated
+    saves, loads = settings.save_method_name, settings.load_method_name
+    builds = settings.init_and_load_classmethod_name
     methods: dict[str, Any] = {
-        settings.save_method_name: _named(save, settings.save_method_name),
-        settings.load_method_name: _ClassOrInstance(load_new, load_into),
-        settings.init_and_load_classmethod_name: classmethod(
-            _named(load_new, settings.init_and_load_classmethod_name)
-        ),
+        saves: _named(save, saves),
+        loads: _ClassOrInstance(_named(load_new, loads), _named(load_into, loads)),
+        builds: classmethod(_named(load_new, builds)),
     }
     # What every module keeps in its __dict__, like ``training``, is no attribute of the class.
     kept = {*vars(Module()), *RESERVED}
