@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -80,3 +81,21 @@ def test_of_two_writers_of_one_number_one_wins_whole() -> None:
         ckpt.Checkpoint("logs", 2, verbose=False).restore(vc)
         assert {*vc["a"].value, *vc["b"].value} in ({1.0}, {2.0})
         assert [path.name for path in FOLDER.iterdir()] == ["0000000001.npz"]
+
+
+def test_a_save_while_the_folder_is_listed_hides_no_newer_one(net, monkeypatch) -> None:
+    training = ckpt.Checkpoint("logs", ckpt.Retention(last=1, every=10), verbose=False)
+    training.save(net, 10)
+    training.save(net, 11)
+    reader = ckpt.Checkpoint("logs", 1, verbose=False)
+    scandir = os.scandir
+
+    def slow(folder):
+        entries = list(scandir(folder))
+        monkeypatch.setattr(os, "scandir", scandir)
+        training.save(net, 12)  # and 11 is deleted
+        return entries
+
+    monkeypatch.setattr(os, "scandir", slow)
+
+    assert reader.restore(net)[0] == 12

@@ -81,8 +81,8 @@ class Naming:
             return {}
         for entry in entries:
             idx = self.fitting(entry.name, number)
-            if idx is not None and (path := folder / entry.name).is_file():
-                found[idx] = path
+            if idx is not None and _is_file(entry):
+                found[idx] = folder / entry.name
         return dict(sorted(found.items(), reverse=True))
 
     def fitting(self, name: str, number: Callable[[str], int]) -> int | None:
@@ -94,6 +94,18 @@ class Naming:
         except ValueError:
             return None
         return idx if self.format % idx == name else None
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it was a file when it was listed.
+
+    Not whether it still is: while others save, the newest two may be gone by now, and who took
+    them for none would restore an old one. Opened, it is missing, and the folder listed again.
+    """
+    try:
+        return entry.is_file()
+    except OSError:  # of a link that leads to itself
+        return False
 
 
 @lru_cache(maxsize=32)
