@@ -64,12 +64,16 @@ class Loaded(Mapping[str, Any]):
             self._files = files.pop_all()
 
     def __getitem__(self, name: str) -> Array:
+        found = self._read.pop(name, None)
+        if found is not None:
+            self._ahead.passed(name)
+            return found.copy(order="K")  # else it would keep all that were read with it
         if name not in self._reader.index:
             raise KeyError(name)
         reader, whole = self._opened(), self._map
         with blamed(self.path):
             if whole is None:
-                return as_known(self._copied(name))
+                return self._copied(name)
             if self._verify and name not in self._verified:
                 self._verified.update(self._together(name, reader.verify)[0])
             start, header = reader.place(name)
@@ -77,14 +81,10 @@ class Loaded(Mapping[str, Any]):
             return as_known(shaped(whole[begin : begin + header.nbytes], header))
 
     def _copied(self, name: str) -> Array:
-        found = self._read.pop(name, None)
-        if found is not None:
-            self._ahead.passed(name)
-            return found.copy(order="K")  # else it would keep all that were read with it
         read = partial(self._reader.read, verify=self._verify)
         names, arrays = self._together(name, read)
-        found = arrays.pop(name)
-        self._read = arrays
+        self._read = {each: as_known(array) for each, array in arrays.items()}
+        found = self._read.pop(name)
         return found if len(names) == 1 else found.copy(order="K")
 
     def _together(self, name: str, do: Callable[[list[str]], T]) -> tuple[list[str], T]:
