@@ -219,35 +219,6 @@ def test_a_compiled_model_saves_as_itself():
     assert torch.equal(Net.load("net.pth").fc.weight, model.fc.weight)
 
 
-def test_extra_state_is_kept():
-    class Counter(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.state = {"steps": 0}
-
-        def get_extra_state(self):
-            return self.state
-
-        def set_extra_state(self, state):
-            self.state = state
-
-    @save_load()
-    class Outer(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.counter = Counter()
-
-    model = Outer()
-    model.counter.state = {"steps": (3, {4}), "mean": torch.ones(2)}
-    model.save("t.pth")
-    state = Outer.load("t.pth").counter.state
-    assert state["steps"] == (3, {4})
-    assert torch.equal(state["mean"], torch.ones(2))
-    model.counter.state = {"f": print}
-    with pytest.raises(UnsaveableError, match=r"extra state counter\._extra_state\['f'\]"):
-        model.save("t.pth")
-
-
 class Tagged(torch.Tensor): ...
 
 

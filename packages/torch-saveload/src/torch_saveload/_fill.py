@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._lazy import loads_plainly, swap
 from ._registry import KnownTypes
-from ._state import is_lazy
+from ._state import is_extra_state, is_lazy
 from ._unplain import Decoder, Undecodable
 from .errors import ConfigError
 
@@ -58,19 +58,23 @@ def _materialise(here: Tensor) -> None:
 
 
 def extra_states(cls: type[Module], stored: Stored) -> dict[str, Any]:
-    """Return the extra states; those of a file of this package are plain data.
+    """Return the extra states; those of a file of this package are tensors or plain data.
 
     Raises:
         ConfigError: One of them makes no value.
     """
+    tensors = {
+        name: tensor.get() for name, tensor in stored.tensors.items() if is_extra_state(name)
+    }
     if stored.class_name is None:
-        return stored.values
+        return {**stored.values, **tensors}
 
     def refuse(name: str, _: object, where: str) -> object:
         raise Undecodable(where, f"a module, {name}, has no place in an extra state")
 
     decoder = Decoder(KnownTypes(cls), refuse, lambda name: stored.extra[name].get())
     try:
-        return {name: decoder.decode(data, name) for name, data in stored.values.items()}
+        values = {name: decoder.decode(data, name) for name, data in stored.values.items()}
     except Undecodable as error:
         raise ConfigError(cls.__qualname__, error.where, error.problem) from error
+    return {**values, **tensors}

@@ -91,7 +91,8 @@ def match(
     Raises:
         StateMismatchError: More differs than ``wanted`` allows; lists all of it.
     """
-    available = wanted.among(wanted.renamed(stored.tensors))
+    tensors = {name: tensor for name, tensor in stored.tensors.items() if name not in values}
+    available = wanted.among(wanted.renamed(tensors))
     others = wanted.among(wanted.renamed(values))
     expected = wanted.among(state.tensors)
     missing: list[str] = []

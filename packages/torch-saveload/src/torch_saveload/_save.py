@@ -128,15 +128,18 @@ def describe(model: Module, version: str | None) -> tuple[Index, dict[str, Any]]
     class_name = type(model).__qualname__
     config = saveable_config(model)
     state = collect(model)
-    check_saveable(state, class_name)
     tensors = dict(state.tensors)
     encoder = Encoder(KnownTypes(type(model)), class_and_config, tensors)
     values: dict[str, Any] = {}
     for name, value in state.values.items():
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+            continue
         try:
             values[name] = encoder.encode(value, f"{EXTRA_STATE}{name}")
         except Unencodable as error:
             raise UnsaveableError(class_name, error.where, error.found, error.remedy) from error
+    check_saveable(tensors, class_name)
     index = Index(
         class_name=class_name,
         version=version,

@@ -15,6 +15,8 @@ from ._index import ITEM_SIZES
 from .errors import UnsaveableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
     from torch.nn import Module
 
@@ -32,7 +34,7 @@ class State:
     tensors: dict[str, Tensor]
     """The very parameters and buffers, not copies."""
     values: dict[str, Any]
-    """What is no tensor: the extra state of modules that have one."""
+    """The extra state of modules that have one, which may be a tensor as well."""
     metadata: dict[str, Any]
     """The versions that modules give their part of the state_dict."""
     originals: dict[str, str]
@@ -63,7 +65,7 @@ def collect(model: Module) -> State:
     for original, value in state.items():
         name = _plain_name(original, wrappers) if wrappers else original
         originals[name] = original
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and not is_extra_state(name):
             tensors[name] = value
         else:
             values[name] = value
@@ -95,7 +97,12 @@ def unwrap(model: Module) -> Module:
     return model
 
 
-def check_saveable(state: State, class_name: str) -> None:
+def is_extra_state(name: str) -> bool:
+    """Tell whether this name of a state_dict is that of what ``get_extra_state`` returned."""
+    return name.rpartition(".")[2] == "_extra_state"
+
+
+def check_saveable(tensors: Mapping[str, Tensor], class_name: str) -> None:
     """Refuse tensors whose values cannot be written.
 
     Raises:
@@ -105,7 +112,7 @@ def check_saveable(state: State, class_name: str) -> None:
 
     ordinary = (torch.Tensor, torch.nn.Parameter)
     dtypes = {getattr(torch, name) for name in ITEM_SIZES if hasattr(torch, name)}
-    for name, tensor in state.tensors.items():
+    for name, tensor in tensors.items():
         if (
             type(tensor) in ordinary
             and tensor.dtype in dtypes
