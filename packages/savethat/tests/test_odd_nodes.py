@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import sys
@@ -185,3 +186,48 @@ def test_a_disk_that_fills_up_at_once_leaves_no_empty_run(
         node_that(print).run()
 
     assert storage.find_runs() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_may_print_though_another_thread_was_printing_when_it_was_forked(
+    node_that: NodeThat,
+) -> None:
+    from savethat import _log
+
+    def do(_: savethat.Node[Any, Any]) -> int | None:
+        held, over = threading.Event(), threading.Event()
+
+        def be_printing() -> None:
+            with _log._lock:
+                held.set()
+                over.wait()
+
+        thread = threading.Thread(target=be_printing)
+        thread.start()
+        held.wait()
+        child = multiprocessing.get_context("fork").Process(target=print, args=("child",))
+        child.start()
+        child.join(20)
+        child.kill()
+        over.set()
+        thread.join()
+        return child.exitcode
+
+    node = node_that(do)
+
+    assert node.run() == 0
+    assert "child" in (node.output_dir / "output.log").read_text()
+
+
+def test_the_handler_of_a_signal_may_print_while_a_line_is_written(node_that: NodeThat) -> None:
+    from savethat import _log
+
+    def do(_: savethat.Node[Any, Any]) -> None:
+        with _log._lock:  # where the signal came
+            print("handled")
+
+    node = node_that(do)
+    node.run()
+
+    assert "handled" in (node.output_dir / "output.log").read_text()

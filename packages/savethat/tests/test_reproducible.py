@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from savethat._git import git_facts
+from savethat._git import check_out, git_facts
 from savethat._reproducible import reproducible_facts
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -111,3 +112,29 @@ def test_the_interpreter_and_its_packages_are_listed(
     assert facts["cpu"]["cores"] == os.cpu_count()
     assert facts["environment"]["CUDA_VISIBLE_DEVICES"] == "3"
     assert "secret" not in str(facts)
+
+
+@needs_git
+def test_a_diff_of_text_that_is_not_utf_8_gives_the_very_file(repo: Path, tmp_path: Path) -> None:
+    changed = "# coding: latin-1\nname = 'Gauß'\n".encode("latin-1")
+    (repo / "code.py").write_bytes(changed)
+
+    facts = json.loads(json.dumps(git_facts(repo)))
+    (tmp_path / "code").mkdir()
+
+    assert check_out(repo, facts["commit"], facts["diff"], tmp_path / "code", {}) is None
+    assert (tmp_path / "code" / "code.py").read_bytes() == changed
+
+
+@needs_git
+def test_within_a_hook_of_another_repository_the_project_s_is_looked_at(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", "other")
+    commit = git(repo, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+
+    facts = git_facts(repo)
+
+    assert facts is not None
+    assert facts["commit"] == commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -213,3 +214,25 @@ def test_what_another_process_uploads_is_left_to_it(
     with pytest.raises(ConnectionError), _pending.uploading(synced, key):
         raise ConnectionError("down")
     assert _sync.pending(synced) == [key]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such files")
+def test_links_and_pipes_are_named_and_hold_up_nothing(
+    synced: savethat.Storage, node_that: NodeThat, tmp_path: Path
+) -> None:
+    def do(node: savethat.Node[Any, Any]) -> None:
+        (node.output_dir / "bad\\name").write_text("x")
+        (node.output_dir / "nowhere").symlink_to("gone")
+        (node.output_dir / "home").symlink_to(Path.home())
+        os.mkfifo(node.output_dir / "pipe")
+
+    node = node_that(do, on=synced)
+    with pytest.warns(savethat.NotSyncedWarning) as caught:
+        node.run()
+
+    (links, name) = map(str, (warning.message for warning in caught))
+    assert "bad" in name
+    assert all(link in links for link in ("nowhere", "home", "pipe"))
+    there = {path.name for path in (tmp_path / "remote" / node.key).iterdir()}
+    assert {"results.pickle", "args.json"} <= there
+    assert not {"nowhere", "home", "pipe"} & there

@@ -10,7 +10,7 @@ from savethat._layout import STATE
 from savethat._pending import mark, unmark
 from savethat._remote import impatient
 from savethat._state import RunState, decode_state
-from savethat.errors import NotSyncedWarning, NotWritable
+from savethat.errors import NotInStorage, NotSyncedWarning, NotWritable
 
 if TYPE_CHECKING:
     import expcore
@@ -25,8 +25,11 @@ def claim(storage: Files, key: str, state: RunState) -> str:
     the first upload: no other machine has it, and a run can start while the network is down.
 
     Raises:
+        NotInStorage: The key is not below the storage.
         NotWritable: The folder cannot be made.
+        expcore.InvalidKey: The remote would not keep a run of that name.
     """
+    key = _checked(storage, key)
     number = 1
     while True:
         name = key if number == 1 else f"{key}-{number}"
@@ -53,6 +56,18 @@ def claim(storage: Files, key: str, state: RunState) -> str:
             folder.rmdir()
             raise NotWritable(folder.parent, error.strerror or str(error)) from error
         return name
+
+
+def _checked(storage: Files, key: str) -> str:
+    """The key, which may be written as a path."""
+    name = storage.key_of(key)
+    if not name:
+        raise NotInStorage(key, storage.storage_path)
+    if storage.config.remote is not None:
+        from expcore.backend import check_key
+
+        check_key(name)
+    return name
 
 
 def _claim_remotely(storage: Files, key: str, state: RunState) -> bool:

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from expcore import ExpcoreError, printable
 from savethat._commands import Project
 from savethat._options import COMMANDS
 from savethat.errors import NotWritable, SavethatError
@@ -66,8 +67,6 @@ def _show_warning(  # noqa: PLR0917 # as warnings.showwarning has them
     file: TextIO | None = None,
     line: str | None = None,  # noqa: ARG001 # of warnings.showwarning
 ) -> None:
-    from expcore import printable
-
     if issubclass(category, UserWarning) and category.__module__.startswith("savethat"):
         print(f"warning: {printable(str(message))}", file=file or sys.stderr)
     else:
@@ -113,8 +112,6 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
 
 
 def _print(lines: Iterable[str], *, at_once: bool) -> None:
-    from expcore import printable
-
     try:
         if at_once:
             for line in lines:
@@ -136,21 +133,11 @@ class _Refusals:
         """Begin."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, SavethatError) or _is_of_expcore(error):
+        if isinstance(error, SavethatError | ExpcoreError):
             _refuse(self.project, str(error))
 
 
-def _is_of_expcore(error: BaseException | None) -> bool:
-    if error is None or "expcore" not in sys.modules:
-        return False
-    from expcore import ExpcoreError
-
-    return isinstance(error, ExpcoreError)
-
-
 def _refuse(project: Project, reason: str) -> NoReturn:
-    from expcore import printable
-
     print(printable(f"{project.program}: {reason}"), file=sys.stderr)
     raise SystemExit(1)
 
@@ -165,8 +152,6 @@ def _help(project: Project) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command ``savethat``; the status for the shell."""
-    from expcore import printable
-
     parser = argparse.ArgumentParser(prog="savethat", description="Make projects that keep runs.")
     commands = parser.add_subparsers(required=True, metavar="new")
     new = commands.add_parser("new", help="write a project to start from")

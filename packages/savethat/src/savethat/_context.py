@@ -16,7 +16,6 @@ Plugins never import this package: they are handed the objects of this module.
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -121,7 +120,6 @@ class RunContext:
 # context of its own, so the latest run of the process stands in for it.
 _here: ContextVar[tuple[RunContext, ...]] = ContextVar("savethat_runs", default=())
 _everywhere: list[tuple[RunContext, ...]] = []
-_lock = threading.Lock()
 
 
 def active_runs() -> tuple[RunContext, ...]:
@@ -129,8 +127,8 @@ def active_runs() -> tuple[RunContext, ...]:
     runs = _here.get()
     if runs:
         return runs
-    with _lock:
-        return _everywhere[-1] if _everywhere else ()
+    latest = _everywhere[-1:]  # without a lock, which a fork in another thread would leave locked
+    return latest[0] if latest else ()
 
 
 def innermost_run() -> RunContext | None:
@@ -144,11 +142,9 @@ def activate(run: RunContext) -> Generator[None]:
     """Make ``run`` the innermost run for the time of the block."""
     runs = (*_here.get(), run)
     token = _here.set(runs)
-    with _lock:
-        _everywhere.append(runs)
+    _everywhere.append(runs)
     try:
         yield
     finally:
-        with _lock:
-            _everywhere.remove(runs)
+        _everywhere.remove(runs)
         _here.reset(token)

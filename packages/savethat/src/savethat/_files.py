@@ -148,6 +148,8 @@ class Files:
     def download(self, key: PathLike) -> Path:
         """Download a file or a folder; without a remote, only find it.
 
+        A run that was made here and is not wholly uploaded is newer here, and stays as it is.
+
         Returns:
             The local path.
 
@@ -155,9 +157,11 @@ class Files:
             RunNotFound: There is nothing of that name.
             expcore.ExpcoreError: The remote refused, or could not be reached.
         """
+        from savethat._pending import is_pending
+
         path, name = self / key, self.key_of(key)
         remote = self.remote
-        if remote is None:
+        if remote is None or (path.exists() and is_pending(self, name)):
             if not path.exists():
                 raise RunNotFound(name, [str(self.storage_path)])
             self._note_input(key)

@@ -115,8 +115,10 @@ def by_key(storage: Storage, wanted: Wanted, *, remote: bool) -> list[Found]:
         runs = {run.key: run for run in found}
         try:
             for run in _remote_runs(storage, wanted, is_wanted):
-                # A folder without arguments holds a file or two of a run that is only remote.
-                if run.key not in runs or not runs[run.key].has(ARGS):
+                here = runs.get(run.key)
+                # A folder without arguments holds a file or two of a run that is only remote; one
+                # without results may have been downloaded while the run went on.
+                if here is None or not here.has(ARGS) or (run.completed and not here.completed):
                     runs[run.key] = run
         except Exception as error:  # an extra may be missing, a key wrong, ...
             text = f"only local runs are listed: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from savethat._layout import ARGS, RESULTS, STATE, is_temporary
@@ -12,6 +13,7 @@ from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from savethat._storage import Storage
 
@@ -118,6 +120,14 @@ def files_below(folder: str, prefix: str = "") -> Iterator[str]:
                 yield from files_below(entry.path, f"{prefix}{entry.name}/")
             elif not is_temporary(entry.name):
                 yield prefix + entry.name
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file of its own: no link, no pipe, and not gone."""
+    try:
+        return S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def fetch(found: Sequence[Found], *, args: bool) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DIFF_BYTES = 10_000_000
 TIMEOUT_S = 30
+OF_A_HOOK = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+"""Variables that git sets for its hooks, and that would have it look into their repository."""
 
 
 def git_facts(folder: Path) -> dict[str, Any] | None:
@@ -107,7 +109,8 @@ def _remotes(top: Path) -> dict[str, str]:
 
 def _git(folder: Path, *words: str, stdin: str = "", **variables: str) -> str | None:
     """What git prints; None where it fails or is missing."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **variables}
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
+    environment = {**inherited, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **variables}
     try:
         done = subprocess.run(  # noqa: S603 # no shell, fixed words
             ["git", "-C", str(folder), *words],  # noqa: S607 # git is where the user has it
@@ -119,4 +122,5 @@ def _git(folder: Path, *words: str, stdin: str = "", **variables: str) -> str | 
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    # What is not UTF-8 is kept: a diff must be applied as it was.
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

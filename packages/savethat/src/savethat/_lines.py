@@ -15,6 +15,7 @@ from savethat.errors import SavethatWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import FileIO
     from pathlib import Path
 
 
@@ -26,13 +27,22 @@ def append_line(file: Path, content: Mapping[str, Any]) -> None:
     """
     line = (json.dumps(dict(content), default=str) + "\n").encode()
     with file.open("ab", buffering=0) as lines:
-        written = lines.write(line) or 0
-        if written < len(line):  # the disk is full, and says so when asked again
-            try:
-                lines.write(line[written:])
-            finally:
-                with suppress(OSError):  # so that the next line begins anew, if it can
-                    lines.write(b"\n")
+        write_line(lines, line)
+
+
+def write_line(lines: FileIO, line: bytes) -> None:
+    """Write a line, or several, to the end of a file that is open without a buffer.
+
+    Raises:
+        OSError: It cannot be written, or not all of it.
+    """
+    written = lines.write(line) or 0
+    if written < len(line):  # the disk is full, and says so when asked again
+        try:
+            lines.write(line[written:])
+        finally:
+            with suppress(OSError):  # so that the next line begins anew, if it can
+                lines.write(b"\n")
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ handler as it is: a nested run cannot steal its parent's log. Local variables ar
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import traceback
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from savethat._capture import captured
 from savethat._context import active_runs
 from savethat._layout import LOG, LOG_LINES
+from savethat._lines import write_line
 from savethat._secret import redact
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import TextIO
+    from io import FileIO
 
     from savethat._context import RunContext
 
@@ -33,6 +35,18 @@ STDERR_FORMAT = (
     "<green>{time:HH:mm:ss}</green> | <level>{level: <8}</level> | <level>{message}</level>"
 )
 _FILES_ONLY = "savethat_files_only"
+_lock = threading.RLock()
+"""So that no thread writes to a file that is closed; a signal's handler may print at any time."""
+
+
+def _renew_lock() -> None:
+    """Let a forked child print, though a thread that it does not have held the lock."""
+    global _lock  # noqa: PLW0603 # the state of a process
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class RunLog:
@@ -40,12 +54,11 @@ class RunLog:
 
     def __init__(self, run: RunContext, secrets: list[str]) -> None:
         self.run, self.secrets = run, secrets
-        self._lock = threading.Lock()
         self._text = self._open(LOG)
         self._json = self._open(LOG_LINES)
 
-    def _open(self, name: str) -> TextIO:
-        return (self.run.folder / name).open("a", encoding="utf-8", errors="backslashreplace")
+    def _open(self, name: str) -> FileIO:
+        return (self.run.folder / name).open("ab", buffering=0)
 
     def write_logged(self, message: str) -> None:
         """Write a serialised log line, and the text in it; a sink of loguru."""
@@ -70,15 +83,14 @@ class RunLog:
             self._write(self._text, text)
             self._write(self._json, json.dumps({"text": line + "\n", "record": record}) + "\n")
 
-    def _write(self, file: TextIO, text: str) -> None:
-        with self._lock:
+    def _write(self, file: FileIO, text: str) -> None:
+        with _lock:
             if not file.closed:  # a thread may outlive the run
-                file.write(text)
-                file.flush()
+                write_line(file, text.encode("utf-8", "backslashreplace"))
 
     def close(self) -> None:
         """Close both files."""
-        with self._lock:
+        with _lock:
             for file in (self._text, self._json):
                 with suppress(OSError):
                     file.close()

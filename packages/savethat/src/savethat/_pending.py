@@ -42,6 +42,12 @@ def unmark(storage: Files, key: str) -> None:
     _file(storage, key).unlink(missing_ok=True)
 
 
+def is_pending(storage: Files, key: str) -> bool:
+    """Whether a path is in a run that was made here, and of which the remote does not have all."""
+    parts = key.split("/")
+    return any(_file(storage, "/".join(parts[: n + 1])).exists() for n in range(len(parts)))
+
+
 @contextmanager
 def uploading(storage: Files, key: str) -> Generator[None]:
     """Keep other processes from uploading a run at the same time."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from savethat._config import Config
 
 
+SHOWN = 5
+"""At most so many files are named."""
+
+
 def open_remote(config: Config) -> expcore.Storage | None:
     """Open the remote storage; None where runs are kept locally only."""
     if config.remote is None:
@@ -52,7 +56,7 @@ def upload_folder(
 ) -> None:
     """Upload a folder; what is there with the same contents stays as it is.
 
-    A file whose name no storage would keep is warned about, and stays local.
+    A file whose name no storage would keep is warned about, and stays local. So do links.
 
     Args:
         folder: The folder.
@@ -61,12 +65,19 @@ def upload_folder(
         include: Whether a file takes part, by its path in the folder.
     """
     from expcore import InvalidKey, sync_up
-    from savethat._found import files_below
+    from savethat._found import files_below, is_regular
 
+    names = list(filter(include, files_below(str(folder))))
+    if links := [name for name in names if not is_regular(folder / name)]:
+        told = f"{', '.join(links[:SHOWN])}{', …' * (len(links) > SHOWN)}"
+        text = f"links, pipes and the like of {prefix} are not uploaded: {told}"
+        warnings.warn(text, NotSyncedWarning, stacklevel=3)
     try:
         sync_up(folder, remote, prefix, include=include)
     except InvalidKey:  # and nothing was sent
-        for name in filter(include, files_below(str(folder))):
+        for name in names:
+            if name in links:
+                continue
             try:
                 remote.upload(folder / name, f"{prefix}/{name}")
             except InvalidKey as error:

@@ -36,19 +36,22 @@ def check_removable(storage: Files, key: str, *, remote: bool) -> None:
     except BrokenRun as error:  # nobody who goes on with a run leaves it like that
         state = _state_there(storage, key, error) if remote and is_here else None
         is_here = False
+    if remote and is_here and state is not None and state.now == "lost":
+        # Or it was downloaded while it went on elsewhere, and what is here is old.
+        state, is_here = _state_there(storage, key) or state, False
     if state is not None and (state.goes_on or (not is_here and state.is_arriving)):
         job = state.job if state.state != "running" else ""
         raise RunStillRunning(key, state.host, state.pid, job)
 
 
-def _state_there(storage: Files, key: str, broken: BrokenRun) -> RunState | None:
-    """The state of the remote copy of a run that is broken here; None if it has none."""
+def _state_there(storage: Files, key: str, broken: BrokenRun | None = None) -> RunState | None:
+    """The state of the remote copy of a run, which may be ``broken`` here; None if it has none."""
     from expcore import KeyNotFound
     from savethat._state import decode_state
 
     if storage.remote is None:
         return None
-    if storage.remote.exists(f"{key}/{RESULTS}"):
+    if broken and storage.remote.exists(f"{key}/{RESULTS}"):
         raise broken
     try:
         return decode_state(storage.remote.read(f"{key}/{STATE}"))

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from stat import S_ISREG
 from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple
 
 from savethat._claim import is_owned, warn_unsynced
-from savethat._found import files_below
+from savethat._found import files_below, is_regular
 from savethat._layout import ARTIFACTS, LOG, LOG_LINES, METRICS, RESULTS, STATE
 from savethat._remote import impatient
 from savethat._sync import push, push_pending
@@ -122,10 +121,9 @@ class RunSync:
         folder = self.storage / self.key
         for name in files_below(str(folder)):
             # Results come when all else is there; the state is the heart's to tell.
-            if name not in (RESULTS, STATE):
+            if name not in (RESULTS, STATE) and is_regular(folder / name):
                 with suppress(FileNotFoundError):
-                    if S_ISREG((folder / name).lstat().st_mode):
-                        yield name, _seen(folder / name)
+                    yield name, _seen(folder / name)
 
     def _is_due(self, name: str, seen: Seen) -> bool:
         sent = self._sent.get(name)
