@@ -24,6 +24,9 @@ def places_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+    # `python -m pytest` in this package's folder would make its src importable.
+    own = str(Path(__file__).parents[1])
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != own])
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -182,6 +183,44 @@ def test_diff_is_a_unified_diff_that_patch_applies(zipped, tree, tmp_path, capsy
     assert lines.count("\\ No newline at end of file") == 2
     assert main(["diff", str(left), str(right)]) == 1
     assert main(["diff", str(left), str(left)]) == 0
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git applies the patch")
+def test_git_applies_the_diff_whatever_ends_the_lines(zipped, tmp_path):
+    old = {"a.py": "1\n-- 2", "b.py": "x\r\n\x0cy\r\n", "c.py": "\u2028a\x85b\rc\n", "d.sql": "++"}
+    new = {"a.py": "1\n++ 2", "b.py": "x\r\n\x0cz\r\n", "c.py": "\u2028a\x85b\rd", "e.sql": "--"}
+    left, right = zipped(old), zipped(new)
+    patch = "\n".join(diff(left, right)) + "\n"
+    with zipfile.ZipFile(left) as archive:
+        archive.extractall(tmp_path / "tree")
+
+    subprocess.run(["git", "apply"], cwd=tmp_path / "tree", input=patch.encode(), check=True)
+
+    for name, text in new.items():
+        assert (tmp_path / "tree" / name).read_bytes() == text.encode()
+    assert not (tmp_path / "tree/d.sql").exists()
+
+
+def test_data_above_a_megabyte_is_only_said_to_differ(zipped):
+    """Where every third line of 20,000 has changed, difflib takes a minute."""
+    lines = [f"{number},{number**3}\n" for number in range(100_000)]
+    changed = [line if number % 3 else "!" + line for number, line in enumerate(lines)]
+
+    left, right = zipped({"a.csv": "".join(lines)}), zipped({"a.csv": "".join(changed)})
+
+    assert list(diff(left, right)) == ["Binary files a/a.csv and b/a.csv differ"]
+    assert list(diff(left, left)) == []
+
+
+def test_a_name_of_two_lines_is_shown_on_one(tmp_path):
+    name = "a.py\npython: none"
+    for number in (1, 2):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr(name, f"x = {number}\n")
+
+    shown = [*show(tmp_path / "1.zip"), *diff(tmp_path / "1.zip", tmp_path / "2.zip")]
+
+    assert not any("\n" in line for line in shown)
 
 
 def test_diff_shows_the_distributions_that_changed(tree, tmp_path, monkeypatch):

@@ -9,14 +9,17 @@ import stat
 import struct
 import sys
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from codesave import Codebase, Limits, UniqueCodebase, checkpoint, show, verify
+from codesave import Codebase, Limits, UniqueCodebase, checkpoint, packages, show, verify
+from codesave._cache import cached
 from codesave._cli import main
 from codesave.errors import CodesaveError, HostileZipError, NotAZipError, UnsafeCacheError
+from expcore import digest_file
 
 
 def make(path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
@@ -79,6 +82,57 @@ def test_a_name_cut_off_by_nul_is_refused(tmp_path):
 
     with pytest.raises(HostileZipError, match="NUL"):
         UniqueCodebase(path)
+
+
+@pytest.mark.parametrize("other", ["../../../evil.py", "/evil.py", "src/evil.py"])
+def test_a_second_name_in_an_extra_field_leads_nowhere_else(other, tmp_path):
+    """Since Python 3.12 zipfile prefers such a "Unicode path" to the name itself."""
+    member = zipfile.ZipInfo("a.py")
+    path = struct.pack("<BL", 1, zlib.crc32(b"a.py")) + other.encode()
+    member.extra = struct.pack("<2H", 0x7075, len(path)) + path
+    target = make(tmp_path / "x.zip", [(member, b"x = 1\n")])
+    before = set(tmp_path.rglob("*"))
+
+    with suppress(HostileZipError):
+        UniqueCodebase(target)
+
+    made = {str(path.relative_to(tmp_path).parts[0]) for path in {*tmp_path.rglob("*")} - before}
+    assert made <= {"cache"}
+    assert not Path("/evil.py").exists()
+
+
+@pytest.mark.parametrize("use", [UniqueCodebase, verify, lambda path: list(show(path))])
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_zipfile_would_unpack_without_a_bound_are_refused(method, use, tmp_path):
+    """A kilobyte of bzip2 may be gigabytes, and zipfile unpacks a megabyte of it at once."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("a.py", "x = 1\n" * 100)
+
+    with pytest.raises(NotAZipError, match=f"by method {method}"):
+        use(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("use", [verify, packages, lambda path: list(show(path))])
+def test_a_manifest_that_is_a_bomb_is_not_read(use, tmp_path):
+    path = make(tmp_path / "x.zip", [(".codesave.json", bytes(40 << 20))])
+
+    with pytest.raises(NotAZipError, match="would unpack to 41,943,040 bytes"):
+        use(path)
+
+
+def test_what_is_unpacked_is_what_was_digested(zipped, monkeypatch):
+    """Another zip may be put at the path meanwhile, as by a checkpoint."""
+    first, second = zipped({"a.py": "x = 1"}), zipped({"a.py": "x = 2"})
+    digest = digest_file(first, algorithm="sha256")
+
+    def replaced_meanwhile(key):
+        with suppress(PermissionError):  # Windows replaces no open file
+            second.replace(first)
+        return cached(key)
+
+    monkeypatch.setattr("codesave._cache.cached", replaced_meanwhile)
+
+    assert UniqueCodebase(first, digest=digest).import_module("a").x == 1
 
 
 def test_bombs_are_refused_by_ratio(tmp_path):
@@ -225,6 +279,21 @@ def test_any_damage_is_one_error_and_a_later_checkpoint_replaces_it(zipped, tree
                 use(path)
         checkpoint(folder, path, verbose=False)
         assert verify(path) == []
+
+
+def test_a_checkpoint_takes_nothing_over_by_a_damaged_directory(tree, tmp_path):
+    folder, path = tree({f"m{i}.py": f"x = {i}\n" * 20 for i in range(3)}), tmp_path / "o.zip"
+    whole = checkpoint(folder, path, verbose=False).path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    for place in range(start, len(whole), 3):
+        data = bytearray(whole)
+        data[place] ^= 0x55
+        path.write_bytes(data)
+
+        checkpoint(folder, path, verbose=False)
+
+        assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("use", [verify, UniqueCodebase, lambda path: list(show(path))])

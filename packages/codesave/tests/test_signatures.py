@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import zipfile
 
 import pytest
 
@@ -60,3 +62,34 @@ def test_what_was_given_by_position_arrives(tree, tmp_path):
     assert set(codesave.UniqueCodebase(snapshot).valid_libraries) == {"a", "lib", "other"}
     assert [str(out.name) for out in snapshot.left_out] == ["big.bin"]
     assert snapshot.files == 4
+
+
+@pytest.mark.parametrize("option", ["ignore_patterns", "include"])
+def test_a_pattern_alone_is_not_taken_for_its_letters(option, tree, tmp_path):
+    """The star in "*.pem" would leave out, or take in, everything."""
+    folder = tree({"a.py": "", "b.pem": "", ".env": ""})
+
+    snapshot = codesave.checkpoint(folder, tmp_path / "o.zip", **{option: "*.pem"}, verbose=False)
+
+    assert [out.name for out in snapshot.left_out] == [".env"]
+    assert snapshot.files == (2 if option == "include" else 1)
+
+
+def test_one_library_one_file_and_one_filter_may_be_given_alone(tree, tmp_path):
+    folder = tree({"a.py": "", "b.txt": ""})
+    other = tree({"lib/__init__.py": "", "path/other.py": "", "notes.md": ""}, name="other")
+
+    snapshot = codesave.checkpoint(
+        folder,
+        tmp_path / "o.zip",
+        str(other / "lib"),
+        other / "path",
+        other / "notes.md",
+        shutil.ignore_patterns("*.txt"),
+        verbose=False,
+    )
+
+    with zipfile.ZipFile(snapshot) as archive:
+        found = {name for name in archive.namelist() if not name.endswith("/")}
+    assert found >= {"a.py", "lib/__init__.py", "other.py", "notes.md"}
+    assert "b.txt" not in found

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from codesave.errors import NotAZipError
 
 if TYPE_CHECKING:
-    import os
     import zipfile
     from collections.abc import Generator
+    from typing import BinaryIO
+
+RATIO = 200
+RATIO_COUNTS_ABOVE = 32 << 20
+"""What unpacks to more than this many bytes, and over ``RATIO`` times its own, is a bomb."""
+_METHODS = {0, 8}
+"""Stored and deflated, as Python imports them: of others zipfile unpacks without a bound."""
 
 
 def damage() -> tuple[type[Exception], ...]:
@@ -24,23 +31,37 @@ def damage() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Generator[zipfile.ZipFile]:
+def opened(file: str | os.PathLike[str] | BinaryIO) -> Generator[zipfile.ZipFile]:
     """An open zip, for the length of the block.
+
+    Args:
+        file: Its path, or the file, open already.
 
     Raises:
         NotAZipError: The file is no zip, or what the block reads of it is damaged.
     """
     import zipfile
 
+    path = str(file if isinstance(file, str | os.PathLike) else file.name)
     try:
-        with zipfile.ZipFile(path) as archive:
-            # zipfile would look for such a member before the beginning of the file.
-            if any(member.header_offset < 0 for member in archive.infolist()):
-                raise zipfile.BadZipFile("a member lies outside of the file")
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                _check_readable(member)
             yield archive
     except damage() as error:
-        raise NotAZipError(str(path), str(error)) from error
+        raise NotAZipError(path, str(error)) from error
     except RuntimeError as error:
         if "encrypted" not in str(error):  # zipfile's only sign of it
             raise
-        raise NotAZipError(str(path), str(error)) from error
+        raise NotAZipError(path, str(error)) from error
+
+
+def _check_readable(member: zipfile.ZipInfo) -> None:
+    import zipfile
+
+    # zipfile would look for such a member before the beginning of the file.
+    if member.header_offset < 0:
+        raise zipfile.BadZipFile("a member lies outside of the file")
+    if member.compress_type not in _METHODS:
+        how = f"by method {member.compress_type}, which is not deflate"
+        raise zipfile.BadZipFile(f"member {member.filename!r} is compressed {how}")

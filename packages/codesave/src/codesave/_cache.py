@@ -11,6 +11,7 @@ ever used, since code runs from here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -19,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from codesave._archive import opened
-from codesave._checks import Limits, check
+from codesave._checks import DEFAULT_LIMITS, Limits, check
 from codesave.errors import DigestMismatchError, UnsafeCacheError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY_LENGTH = 16
+"""How many digits of a digest name a codebase in the cache and in its modules' names."""
 _CODE, _DIGEST = "code", "digest"
 _THREADS = 4
 
@@ -89,11 +91,6 @@ def _temporary_folder() -> Path:
     return Path(place, f"codesave-{user}")
 
 
-def key_of(digest: str) -> str:
-    """The part of a digest that names a codebase in the cache and in its modules' names."""
-    return digest.partition(":")[2][:KEY_LENGTH]
-
-
 def cached(key: str) -> Path | None:
     """The folder with the code of a codebase that was unpacked before, or None."""
     for folder in _folders():
@@ -103,26 +100,32 @@ def cached(key: str) -> Path | None:
     return None
 
 
-def unpack(zip_path: Path, digest: str, limits: Limits) -> Path:
+def unpack(zip_path: Path, pinned: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Path:
     """The folder with the code of a zip, which is checked and unpacked unless it was before.
 
     Args:
         zip_path: The zip.
-        digest: Its sha256.
+        pinned: What its sha256 must be, ``sha256:…``; None for whatever it is.
         limits: What it may unpack to.
 
     Raises:
+        DigestMismatchError: The zip is another one.
         NotAZipError: The file is no zip, or damaged.
         HostileZipError: It holds what no zip of code should.
         UnsafeCacheError: Others can write to the cache.
     """
-    key = key_of(digest)
-    known = cached(key)
-    if known is None:
-        with opened(zip_path) as archive:
-            check(archive, limits)
-            _unpack_aside(archive, key, digest)
-        known = cache_folder() / key / _CODE
+    # Opened once: at its path there may soon be another zip than the one that was digested.
+    with zip_path.open("rb") as file:
+        digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if pinned is not None and pinned.removeprefix("sha256:") != digest.removeprefix("sha256:"):
+            raise DigestMismatchError(str(zip_path), pinned, digest)
+        key = digest.partition(":")[2][:KEY_LENGTH]
+        known = cached(key)
+        if known is None:
+            with opened(file) as archive:
+                check(archive, limits)
+                _unpack_aside(archive, key, digest)
+            known = cache_folder() / key / _CODE
     found = (known.parent / _DIGEST).read_text("ascii")
     if found != digest:
         # Two zips that share 64 bits of a sha256: somebody searched for them.

@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codesave._archive import RATIO, RATIO_COUNTS_ABOVE
 from codesave._names import as_one
 from codesave.errors import HostileZipError, NotAZipError
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CHUNK = 1 << 20
-_RATIO_COUNTS_ABOVE = 32 << 20
-_METHODS = {0, 8, 12, 14}  # stored, deflated, bzip2, lzma: what zipfile reads
 _ENCRYPTED = 0x1
 
 
@@ -30,7 +29,7 @@ class Limits:
 
     total_bytes: int = 4 << 30
     """Of all members together."""
-    ratio: int = 200
+    ratio: int = RATIO
     """Bytes unpacked for each byte of the zip; zips of less than 32 MiB unpacked may exceed it."""
     members: int = 500_000
 
@@ -62,7 +61,7 @@ def _check_sizes(path: str, members: list[zipfile.ZipInfo], limits: Limits) -> N
         problem = f"unpacks to {total:,} bytes (limit {limits.total_bytes:,}; see limits=)"
         raise HostileZipError(path, "", problem)
     packed = sum(member.compress_size for member in members)
-    if total > _RATIO_COUNTS_ABOVE and total > packed * limits.ratio:
+    if total > RATIO_COUNTS_ABOVE and total > packed * limits.ratio:
         problem = f"unpacks to {total:,} bytes, over {limits.ratio} times its own (see limits=)"
         raise HostileZipError(path, "", problem)
     # Members that share their data unpack a small file to a huge tree, each ratio being small.
@@ -77,9 +76,10 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
     names: dict[str, str] = {}
     folders: dict[str, str] = {}
     for member in members:
-        # What follows a NUL is cut off in .filename.
-        name = member.orig_filename
-        problem = _bad_name(name) or _bad_kind(member)
+        # From the name as stored zipfile makes another: it ends at a NUL, and since Python 3.12
+        # the one in an extra field comes first.
+        name = member.filename
+        problem = _bad_name(member.orig_filename) or _bad_name(name) or _bad_kind(member)
         if problem:
             raise HostileZipError(path, name, problem)
         plain = name.rstrip("/")
@@ -100,7 +100,7 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
             raise HostileZipError(
                 path, name, f"is one with the folder {folders[same]!r} elsewhere"
             )
-    files = {m.orig_filename for m in members if not m.is_dir()}
+    files = {member.filename for member in members if not member.is_dir()}
     for name in files:
         if as_one(name) in folders:
             raise HostileZipError(path, name, "is a file and a folder at once")
@@ -124,8 +124,6 @@ def _bad_kind(member: zipfile.ZipInfo) -> str:
         return "is a device, a pipe or a socket"
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted"
-    if member.compress_type not in _METHODS:
-        return f"is compressed by an unknown method ({member.compress_type})"
     if member.is_dir() and member.file_size:
         return "is a folder with contents"
     return ""

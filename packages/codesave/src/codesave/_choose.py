@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import normalize
 
 from codesave._ignore import Ignore, PatternIgnore, ignore_rules
-from codesave._names import MANIFEST_NAME
+from codesave._names import MANIFEST_NAME, legible, spelling, unportable
 from codesave._rules import Selection, is_never_code, is_source
 from codesave._secrets import is_secret, key_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_DEEPEST = 200
+"""Folders within each other; below, Python's limit of calls is near."""
+_NOT_THE_MANIFEST = "has the name of the manifest, and each zip gets its own"
 
 
 class Chosen(NamedTuple):
@@ -62,8 +64,25 @@ def choose(
         prefix: Put before each name, as in ``"mylib/"``.
     """
     walk = _Walk(selection, output and output.resolve())
+    if problem := unportable(prefix):
+        walk.skip(prefix, problem)
+        return [], walk.skipped
     walk.folder(folder, prefix.rstrip("/"), "", ignore_rules(folder), (folder.resolve(),))
     return sorted(walk.chosen), sorted(walk.skipped)
+
+
+def choose_file(path: Path) -> tuple[list[Chosen], list[Skipped]]:
+    """The same for one file that was asked for by its path, and goes to the top of the zip."""
+    found = path.stat()
+    problem = unportable(path.name)
+    if not stat.S_ISREG(found.st_mode):
+        problem = "is no regular file"
+    elif path.name == MANIFEST_NAME:
+        problem = _NOT_THE_MANIFEST
+    if problem:
+        return [], [Skipped(legible(path.name), problem)]
+    executable = bool(found.st_mode & stat.S_IXUSR)
+    return [Chosen(path.name, str(path), found.st_size, executable)], []
 
 
 class _Walk:
@@ -81,7 +100,7 @@ class _Walk:
             self.chosen.append(here)
         ignore.enter(folder, relative)
         for entry in self._entries(folder, name):
-            spelled = _spelling(entry)
+            spelled = spelling(entry)
             self.entry(entry, _join(name, spelled), _join(relative, spelled), ignore, above)
         # A folder that was made for the zip, and holds nothing else, is no part of the code.
         if self.output and above[-1] in self.output.parents and self.chosen[-1:] == [here]:
@@ -110,9 +129,9 @@ class _Walk:
         asked_for = self.selection.asked_for(name)
         if not asked_for and (is_never_code(entry.name) or self.selection.unwanted(name)):
             return
-        problem = _unportable(name)
+        problem = unportable(name)
         if problem:
-            self.skip(name.encode("utf-8", "backslashreplace").decode(), problem)
+            self.skip(name, problem)
             return
         try:
             found = entry.stat()  # of what a link leads to
@@ -149,6 +168,9 @@ class _Walk:
     ) -> None:
         if _is_environment(path) and not self.selection.asked_for(name):
             return
+        if len(above) > _DEEPEST:
+            self.skip(name, f"lies more than {_DEEPEST} folders deep")
+            return
         if is_link:
             target = path.resolve()
             if target in above:
@@ -165,7 +187,7 @@ class _Walk:
         selection = self.selection
         if name == MANIFEST_NAME:
             if not _is_of_codesave(path):  # an unpacked zip
-                self.skip(name, "has the name of the manifest, and each zip gets its own")
+                self.skip(name, _NOT_THE_MANIFEST)
             return
         if selection.py_only and not name.endswith(".py"):
             return
@@ -195,17 +217,7 @@ class _Walk:
 
     def skip(self, name: str, reason: str) -> None:
         """Report something that is left out."""
-        self.skipped.append(Skipped(name, reason))
-
-
-def _spelling(entry: os.DirEntry[str]) -> str:
-    """A name as Python and git spell it; macOS may keep its accents as characters of their own."""
-    name = normalize("NFC", entry.name)
-    if name != entry.name:
-        with suppress(OSError):
-            if Path(entry.path).with_name(name).samefile(entry.path):
-                return name
-    return entry.name
+        self.skipped.append(Skipped(legible(name), reason))
 
 
 def _join(folder: str, name: str) -> str:
@@ -214,21 +226,10 @@ def _join(folder: str, name: str) -> str:
 
 def _is_environment(path: Path) -> bool:
     """Whether the folder is a virtual environment, a conda one, or wandb's own files."""
-    if (path / "pyvenv.cfg").is_file() or (path / "conda-meta").is_dir():
+    # os.path, since the methods of Path raise where the folder is another user's.
+    if os.path.isfile(path / "pyvenv.cfg") or os.path.isdir(path / "conda-meta"):  # noqa: PTH112, PTH113
         return True
-    return path.name == "wandb" and not (path / "__init__.py").exists()
-
-
-def _unportable(name: str) -> str:
-    """Why no loader would take a member of this name; "" where it would."""
-    if not name.isascii():
-        try:
-            name.encode("utf-8")
-        except UnicodeEncodeError:
-            return "has a name that is not UTF-8"
-    if "\\" in name or name[1:2] == ":":
-        return "has a name that means another place on Windows"
-    return ""
+    return path.name == "wandb" and not os.path.exists(path / "__init__.py")  # noqa: PTH110
 
 
 def _is_of_codesave(manifest: str) -> bool:

@@ -167,7 +167,8 @@ def _diff(args: list[str]) -> int:
     different = 0
     for line in diff(options.old, options.new):
         different = 1
-        print(printable(line))
+        end = "\r" if line.endswith("\r") else ""  # harmless, and patch needs it
+        print(printable(line.removesuffix("\r")) + end)
     return different
 
 

@@ -134,9 +134,17 @@ class GitIgnore:
         if relative in self._files or (is_folder and relative in self._folders):
             return False
         # git knows no empty folders; the code may (results/, logs/).
-        empty = is_folder and not any((self._folder / relative).iterdir())
+        empty = is_folder and _shows_nothing(self._folder / relative)
         return not empty or run_git(self._folder, "check-ignore", "-q", relative) is not None
 
     def other_tree(self, relative: str) -> bool:
         """Whether git lists the folder as one entry: a submodule or a nested repository."""
         return relative in self._files
+
+
+def _shows_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, or another user's and closed to this one."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return True

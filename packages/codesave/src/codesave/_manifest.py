@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from codesave._archive import damage
+from codesave._archive import RATIO, RATIO_COUNTS_ABOVE, damage
 from codesave._names import MANIFEST_NAME
 from codesave.errors import NotAZipError
 
@@ -65,9 +65,13 @@ def read_manifest(archive: zipfile.ZipFile) -> Manifest | None:
     """The manifest of an open zip, or None where another program wrote the zip."""
     where = str(archive.filename)
     try:
-        data = archive.read(MANIFEST_NAME)
+        member = archive.getinfo(MANIFEST_NAME)
     except KeyError:
         return None
+    if member.file_size > max(RATIO_COUNTS_ABOVE, RATIO * member.compress_size):
+        raise NotAZipError(where, f"its manifest would unpack to {member.file_size:,} bytes")
+    try:
+        data = archive.read(member)
     except RuntimeError as error:  # encrypted
         raise NotAZipError(where, f"its manifest cannot be read: {error}") from error
     except damage() as error:

@@ -11,16 +11,16 @@ import hashlib
 import threading
 import zlib
 from contextlib import suppress
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypedDict
 
-from codesave._archive import damage
+from codesave._archive import opened
 from codesave._manifest import read_manifest
 from codesave._names import MANIFEST_NAME
-from codesave._zipwriter import Packed
+from codesave._zipwriter import Packed, local_header
 from codesave.errors import CodesaveError
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator
     from io import FileIO
     from pathlib import Path
@@ -65,13 +65,8 @@ class Previous:
             self._members = self._read(self._file, level)
 
     def _read(self, file: FileIO, level: int) -> dict[str, tuple[Packed, int]]:
-        import zipfile
-
-        try:
-            archive = zipfile.ZipFile(file)
-        except damage():
-            return {}
-        manifest = read_manifest(archive)
+        with opened(file) as archive:
+            manifest = read_manifest(archive)
         if manifest is None:
             return {}
         end = archive.getinfo(MANIFEST_NAME).header_offset
@@ -79,12 +74,12 @@ class Previous:
         if packing(level, read_on(hashlib.sha256(), file, end)) != manifest["packing"]:
             return {}
         members: dict[str, tuple[Packed, int]] = {}
-        # Ours lie end to end, the manifest last.
-        for info, following in pairwise(archive.infolist()):
+        for info in archive.infolist():
             entry = manifest["files"].get(info.filename)
-            if entry is not None:
-                packed = Packed(info.compress_type, info.CRC, info.file_size, info.compress_size)
-                start = following.header_offset - info.compress_size
+            packed = Packed(info.compress_type, info.CRC, info.file_size, info.compress_size)
+            # The directory may be damaged: the local headers are what the digest is of.
+            start = _start_of(file, info, packed) if info.header_offset < end else None
+            if entry is not None and start is not None:
                 members[entry["digest"]] = packed, start
         return members
 
@@ -124,3 +119,15 @@ class Previous:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _start_of(file: FileIO, info: zipfile.ZipInfo, packed: Packed) -> int | None:
+    """Where a member's packed bytes begin; None if its local header says something else of it."""
+    file.seek(info.header_offset)
+    headers = [
+        local_header(info.filename, packed, streamed=streamed) for streamed in (False, True)
+    ]
+    found = file.read(max(map(len, headers)))
+    return next(
+        (info.header_offset + len(header) for header in headers if found.startswith(header)), None
+    )

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch, translate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+
+Filter: TypeAlias = "Callable[[str, list[str]], Iterable[str]]"
+"""A function like those of :func:`shutil.copytree`: (folder, names) to the names left out."""
 
 
 def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -50,8 +54,7 @@ class Selection:
     include: Sequence[str] = ()
     """Globs on the name or on the relative path of what goes in although it looks like a
     secret, is too large or is a by-product."""
-    filters: Sequence[Callable[[str, list[str]], Iterable[str]]] = field(default=())
-    """Functions like those of :func:`shutil.copytree`: (folder, names) to the names left out."""
+    filters: Sequence[Filter] = ()
 
     def asked_for(self, path: str) -> bool:
         """Whether ``include`` names this path."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from codesave._choose import Chosen, Skipped, choose
+from codesave._choose import Chosen, Skipped, choose, choose_file
 from codesave._environment import distributions, interpreter
 from codesave._git import git_state
 from codesave._launcher import LAUNCHER
@@ -26,7 +25,11 @@ from codesave.errors import NotAFolderError
 from expcore import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    from codesave._rules import Filter
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
 
 log = logging.getLogger("codesave")
 
@@ -37,16 +40,16 @@ _REPORTED = 10
 def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     main_folder: str | os.PathLike[str] | None,
     output_zipname: str | os.PathLike[str] = "codebase.zip",
-    extra_libraries: Iterable[str | os.PathLike[str]] = (),
-    extra_pythonpath: Iterable[str | os.PathLike[str]] = (),
-    extra_files: Iterable[str | os.PathLike[str]] = (),
-    ignore: Sequence[Callable[[str, list[str]], Iterable[str]]] = (),
-    ignore_patterns: Sequence[str] = (),
+    extra_libraries: StrPath | Iterable[StrPath] = (),
+    extra_pythonpath: StrPath | Iterable[StrPath] = (),
+    extra_files: StrPath | Iterable[StrPath] = (),
+    ignore: Filter | Iterable[Filter] = (),
+    ignore_patterns: str | Iterable[str] = (),
     py_only: bool = False,
     ignore_larger_than: str | int | None = "10M",
     verbose: bool = True,
     *,
-    include: Sequence[str] = (),
+    include: str | Iterable[str] = (),
     level: int = LEVEL,
 ) -> Snapshot:
     """Save the code in a folder as one zip file, from which it can be imported.
@@ -55,6 +58,8 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     less what ``.codesaveignore`` files name, virtual environments, caches and ``wandb/``, less
     files that look like secrets, settings with a key in them, and large files that are not
     source. The same code gives the same bytes. The zip appears whole or not at all.
+
+    Where several things can be given, one may be given alone: ``ignore_patterns="*.ipynb"``.
 
     Args:
         main_folder: The folder that would be on ``sys.path``; None to save the extras only.
@@ -90,9 +95,9 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     selection = Selection(
         larger_than=None if ignore_larger_than is None else parse_size(ignore_larger_than),
         py_only=py_only,
-        patterns=tuple(ignore_patterns),
-        include=tuple(include),
-        filters=tuple(ignore),
+        patterns=_several(ignore_patterns),
+        include=_several(include),
+        filters=_several(ignore),
     )
     folder = None if main_folder is None else Path(main_folder).expanduser()
     if folder is not None and not folder.is_dir():
@@ -100,9 +105,9 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
     with writing(output_zipname) as output:
         chosen: list[Chosen] = []
         skipped: list[Skipped] = []
-        for part, out in _parts(
-            folder, extra_libraries, extra_pythonpath, extra_files, selection, output
-        ):
+        libraries, pythonpath = _several(extra_libraries), _several(extra_pythonpath)
+        files = _several(extra_files)
+        for part, out in _parts(folder, libraries, pythonpath, files, selection, output):
             chosen += part
             skipped += out
         chosen, collisions = _settle(entry for entry in chosen if not _is_launcher(entry))
@@ -115,9 +120,9 @@ def checkpoint(  # noqa: PLR0917 - codesave 0.0 took them by position too
 
 def _parts(  # noqa: PLR0917
     folder: Path | None,
-    libraries: Iterable[str | os.PathLike[str]],
-    pythonpath: Iterable[str | os.PathLike[str]],
-    files: Iterable[str | os.PathLike[str]],
+    libraries: Iterable[StrPath],
+    pythonpath: Iterable[StrPath],
+    files: Iterable[StrPath],
     selection: Selection,
     output: Path,
 ) -> Iterator[tuple[list[Chosen], list[Skipped]]]:
@@ -131,14 +136,16 @@ def _parts(  # noqa: PLR0917
         if library.is_dir():
             yield choose(library, selection, output=output, prefix=library.name)
         else:
-            yield [_asked_for(library)], []
+            yield choose_file(library)
     for path in files:
-        yield [_asked_for(Path(path).expanduser().resolve())], []
+        yield choose_file(Path(path).expanduser().resolve())
 
 
-def _asked_for(path: Path) -> Chosen:
-    found = path.stat()
-    return Chosen(path.name, str(path), found.st_size, bool(found.st_mode & stat.S_IXUSR))
+def _several(given: Any) -> list[Any]:
+    """What was given; a text, a path or a function alone is one thing, and not its letters."""
+    if isinstance(given, str | os.PathLike) or callable(given):
+        return [given]
+    return list(given)
 
 
 def _libraries_in(folder: Path) -> Iterator[Path]:

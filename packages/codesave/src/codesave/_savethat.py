@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import pluggy
 
 from codesave._cache import unpack
-from codesave._checks import DEFAULT_LIMITS
 from codesave._save import checkpoint
-from expcore import digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +52,7 @@ def load_code(run: Run, folder: Path) -> bool | None:
     archive = Path(run.folder) / ARTIFACT_NAME
     if not archive.is_file():
         return None
-    code = unpack(archive, digest_file(archive, algorithm="sha256"), DEFAULT_LIMITS)
+    code = unpack(archive)
     # Its own: a node may write there, and Windows removes no file that is read-only.
     copytree(code, folder, dirs_exist_ok=True, copy_function=_copy_writable)
     return True

@@ -20,8 +20,10 @@ from codesave.errors import NotInWandbRunError, NoWandbRunError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
 
+    from codesave._rules import Filter
+    from codesave._save import StrPath
     from codesave._snapshot import Snapshot
 
 DEFAULT_NAME = "codebase.zip"
@@ -40,17 +42,17 @@ def _import_wandb() -> Any:
 def checkpoint_to_wandb(  # noqa: PLR0917 - codesave 0.0 took them by position too
     main_folder: str | os.PathLike[str] | None,
     output_directory: str | os.PathLike[str] | None = None,
-    extra_libraries: Iterable[str | os.PathLike[str]] = (),
-    extra_pythonpath: Iterable[str | os.PathLike[str]] = (),
-    ignore: Sequence[Callable[[str, list[str]], Iterable[str]]] = (),
-    ignore_patterns: Sequence[str] = (),
+    extra_libraries: StrPath | Iterable[StrPath] = (),
+    extra_pythonpath: StrPath | Iterable[StrPath] = (),
+    ignore: Filter | Iterable[Filter] = (),
+    ignore_patterns: str | Iterable[str] = (),
     py_only: bool = False,
     ignore_larger_than: str | int | None = "100K",
     verbose: bool = True,
     codebase_zipname: str = DEFAULT_NAME,
     *,
-    extra_files: Iterable[str | os.PathLike[str]] = (),
-    include: Sequence[str] = (),
+    extra_files: StrPath | Iterable[StrPath] = (),
+    include: str | Iterable[str] = (),
     level: int = LEVEL,
 ) -> Snapshot:
     """Save a folder's code as a file of the current wandb run.

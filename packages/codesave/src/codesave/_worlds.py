@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from codesave._cache import cache_folder, cached, key_of, top_level, unpack
-from codesave._checks import DEFAULT_LIMITS, Limits
+from codesave._cache import cache_folder, cached, top_level, unpack
 from codesave._installed import comes_with_python, is_installed
-from codesave.errors import CodebaseNotCachedError, DigestMismatchError
+from codesave.errors import CodebaseNotCachedError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+
+    from codesave._checks import Limits
 
 log = logging.getLogger("codesave")
 
@@ -159,25 +159,13 @@ class _Retired:
         self.modules = modules
 
 
-def open_world(zip_path: Path, digest: str | None, limits: Limits = DEFAULT_LIMITS) -> World:
+def open_world(zip_path: Path, digest: str | None, limits: Limits) -> World:
     """The world of a zip, which is unpacked into the cache unless it is there.
 
-    Args:
-        zip_path: The zip.
-        digest: What its sha256 must be, ``sha256:…``; None for whatever it is.
-        limits: What it may unpack to.
-
-    Raises:
-        DigestMismatchError: The zip is another one.
-        NotAZipError: It is no zip, or damaged.
-        HostileZipError: It holds what no zip of code should.
+    Takes and raises what :func:`codesave._cache.unpack` does.
     """
-    with zip_path.open("rb") as file:
-        found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    if digest is not None and digest.removeprefix("sha256:") != found.removeprefix("sha256:"):
-        raise DigestMismatchError(str(zip_path), digest, found)
-    code = unpack(zip_path, found, limits)
-    return _world(key_of(found), code)
+    code = unpack(zip_path, digest, limits)
+    return _world(code.parent.name, code)
 
 
 def running_world(key: str) -> World:

@@ -66,14 +66,14 @@ class ZipWriter:
 
     def add(self, name: str, packed: Packed, data: bytes, *, executable: bool = False) -> None:
         """Append a member whose contents are at hand, compressed already."""
-        self._write(_local_header(name, packed) + data)
+        self._write(local_header(name, packed) + data)
         self._add_central(name, packed, executable=executable)
 
     def add_packed(
         self, name: str, packed: Packed, chunks: Iterable[bytes], *, executable: bool = False
     ) -> None:
         """Append a member of any length whose bytes are packed already."""
-        self._write(_local_header(name, packed, streamed=True))
+        self._write(local_header(name, packed, streamed=True))
         for chunk in chunks:
             self._write(chunk)
         self._add_central(name, packed, executable=executable)
@@ -85,7 +85,7 @@ class ZipWriter:
 
         If the chunks raise, the member is not there.
         """
-        self._write(_local_header(name, Packed(DEFLATED, 0, 0, 0), streamed=True))
+        self._write(local_header(name, Packed(DEFLATED, 0, 0, 0), streamed=True))
         deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
         crc = size = packed_size = 0
         try:
@@ -103,7 +103,7 @@ class ZipWriter:
         self._flush()
         packed = Packed(DEFLATED, crc, size, packed_size)
         self._file.seek(self._start)
-        self._file.write(_local_header(name, packed, streamed=True))
+        self._file.write(local_header(name, packed, streamed=True))
         self._file.seek(self._end)
         self._add_central(name, packed, executable=executable)
         return packed
@@ -166,7 +166,14 @@ class ZipWriter:
         self._start = self._end
 
 
-def _local_header(name: str, packed: Packed, *, streamed: bool = False) -> bytes:
+def local_header(name: str, packed: Packed, *, streamed: bool = False) -> bytes:
+    """What stands before a member's packed bytes.
+
+    Args:
+        name: The member's.
+        packed: What is said of its contents.
+        streamed: Whether it was written by ``add_stream`` or ``add_packed``.
+    """
     raw = name.encode("utf-8")
     # A stream's sizes are not known when its header is laid out, so it always has room.
     extra = b""
