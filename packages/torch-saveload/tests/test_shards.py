@@ -306,6 +306,14 @@ def test_other_endings_stay_one_file():
         Net().save("m.pth", max_shard_size=130)
 
 
+def test_the_name_of_an_index_is_no_name_for_a_model():
+    Net().save("m.safetensors", max_shard_size=100)
+    before = names()
+    with pytest.raises(ValueError, match=r"would be the index of a set: leave out \.index\.json"):
+        Net().save("m.safetensors.index.json")
+    assert names() == before
+
+
 def test_old_shards_of_a_killed_upload_are_swept_at_the_next_save(tmp_path):
     """Never those of an index, nor those of a writer that may be alive, nor anybody else's."""
     folder = tmp_path / "store"

@@ -109,6 +109,40 @@ def test_a_migration_may_change_tied_tensors_in_place(compress):
     assert torch.equal(type(saved).load("net.pth").x.weight, saved.x.weight)
 
 
+def test_a_migration_of_a_subclass_is_for_its_own_files():
+    def family(version):
+        Parent = net(version=version)
+
+        class Child(Parent):
+            def __init__(self, width=3):
+                super().__init__(width)
+
+        return Parent, Child
+
+    old, old_child = family("1.0")
+    old(4).save("net.pth")
+    old_child(4).save("child.pth")
+    Net, Child = family("2.0")
+    Net.migration(from_="1.0", to="2.0")(lambda config, state: state["a.bias"].fill_(1))
+    Child.migration(from_="1.0", to="2.0")(lambda config, state: state["a.bias"].fill_(2))
+
+    assert Net.load("net.pth").a.bias.tolist() == [1, 1]
+    assert Child.load("child.pth").a.bias.tolist() == [2, 2]
+
+
+def test_of_two_equal_migrations_the_latest_counts():
+    """As a cell of a notebook may be mended and run again."""
+    net(version="1.0")().save("net.pth")
+    Net = net(version="2.0")
+    for value in (1, 2):
+
+        @Net.migration(from_="1.0", to="2.0")
+        def fill(config, state, value=value):
+            state["a.bias"].fill_(value)
+
+    assert Net.load("net.pth").a.bias.tolist() == [2, 2]
+
+
 def test_a_migration_that_makes_no_tensor_is_told():
     Old = net(version="1.0")
     Old().save("net.pth")

@@ -166,7 +166,7 @@ def _migration(
         raise DecorationError(f"{error} (versions are like 1.0, PEP 440)") from error
 
     def register(function: Callable[[dict[str, Any], dict[str, Any]], object]) -> Any:
-        settings.migrations.append(Migration(from_, to, function))
+        settings.migrations.setdefault(cls, []).append(Migration(from_, to, function))
         return function
 
     return register

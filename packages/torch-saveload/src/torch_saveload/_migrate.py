@@ -26,9 +26,10 @@ def migrated(cls: type[Module], settings: Settings, stored: Stored) -> Stored:
         ConfigError: An argument makes no value.
     """
     name = cls.__qualname__
-    steps = plan(
-        settings.migrations, stored.version, settings.version, path=stored.path, class_name=name
-    )
+    # The class's own before those that it inherits, and the latest first: a notebook's cell that
+    # was mended and run again counts.
+    known = [step for base in cls.__mro__ for step in reversed(settings.migrations.get(base, []))]
+    steps = plan(known, stored.version, settings.version, path=stored.path, class_name=name)
     if not steps:
         return stored
     arguments = decode_config(cls, stored.config or {})

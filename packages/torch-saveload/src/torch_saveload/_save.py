@@ -21,7 +21,7 @@ from ._plain import EXTRA_STATE, Encoder
 from ._registry import KnownTypes
 from ._safetensors import write_safetensors
 from ._settings import Settings, settings_of
-from ._shards import index_path, remove_set, write_set
+from ._shards import SUFFIX, index_path, remove_set, write_set
 from ._sizes import size_in_bytes
 from ._state import check_saveable, collect
 from ._write import write_model
@@ -88,6 +88,8 @@ def _save_to_file(
         raise ValueError("safetensors files are not compressed: save to .pth, or compress=False")
     if limit is not None and not safe:
         raise ValueError(f"{path.name} stays one file: max_shard_size is for .safetensors")
+    if path.name.endswith(SUFFIX):
+        raise ValueError(f"{path.name} would be the index of a set: leave out {SUFFIX}")
     if path.exists() and not path.is_file():
         # A folder, or /dev/null: to replace it by a file would take it from everybody.
         raise FileExistsError(f"{path} is no ordinary file, and is not replaced by one")

@@ -34,8 +34,8 @@ class Settings:
     post_load_hook: Callable[[Module], object] | None = None
     compress: bool = False
     partial_load: bool = False
-    migrations: list[Migration] = field(default_factory=list["Migration"])
-    """Filled by ``@Model.migration``."""
+    migrations: dict[type, list[Migration]] = field(default_factory=dict[type, "list[Migration]"])
+    """By the class that ``migration`` was called on: this one, or one that inherits from it."""
 
     def __post_init__(self) -> None:
         names = {

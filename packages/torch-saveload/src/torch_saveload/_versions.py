@@ -37,9 +37,10 @@ def plan(
 ) -> list[Migration]:
     """Return the migrations that lead from one version to the other, in order.
 
-    The shortest chain is taken. Where none leads from the very version to the very version, one
-    will do that starts at an earlier version of the file's major number, and ends at an earlier
-    one of the class's: within a major number nothing has to match. What differs is logged.
+    The shortest chain is taken, and the first of several equal steps. Where none leads from the
+    very version to the very version, one will do that starts at an earlier version of the file's
+    major number, and ends at an earlier one of the class's: within a major number nothing has to
+    match. What differs is logged.
 
     Raises:
         VersionMismatchError: Another major version, and no chain of migrations leads there.
