@@ -66,22 +66,22 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncCheckpoint": "_async",
+    "Checkpoint": "_checkpoint",
     "Loaded": "_load",
     "Preemption": "_preempt",
-    "TreeVariables": "_tree",
-    "load": "_load",
-    "tree_variables": "_tree",
-    "Checkpoint": "_checkpoint",
     "Report": "_assign",
     "Restored": "_restored",
     "Retention": "_retention",
     "Saved": "_retention",
+    "TreeVariables": "_tree",
     "Var": "_collection",
     "VarCollection": "_collection",
     "Variable": "_collection",
+    "load": "_load",
     "load_var_collection": "_io",
     "save_var_collection": "_io",
     "torch_variables": "_torch_variables",
+    "tree_variables": "_tree",
 }
 
 

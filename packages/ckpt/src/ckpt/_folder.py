@@ -11,6 +11,7 @@ from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -64,7 +65,7 @@ class Folder:
         for number, path in self.numbered().items():
             try:
                 stat = path.stat()
-                known = self._look(path)
+                known = self._look(path, stat)
             except FileNotFoundError:  # deleted by another process since it was listed
                 continue
             except PermissionError:  # of another user: as little can be said of it as if broken
@@ -77,7 +78,7 @@ class Folder:
     def found_broken(self, path: Path) -> None:
         """Remember that a file, which may look whole, was found broken."""
         try:
-            self._known[path] = Known(_signature(path), whole=False, metrics={})
+            self._known[path] = Known(_signature(path.stat()), whole=False, metrics={})
         except FileNotFoundError:
             return
 
@@ -97,16 +98,15 @@ class Folder:
         except OSError as error:
             warnings.warn(f"could not delete the old checkpoint {path}: {error}", stacklevel=5)
 
-    def _look(self, path: Path) -> Known:
-        signature = _signature(path)
+    def _look(self, path: Path, stat: os.stat_result) -> Known:
+        signature = _signature(stat)
         known = self._known.get(path)
         if known is None or known.signature != signature:
-            known = self._known[path] = Known(signature, *self._open(path))
+            whole, metrics = self._open(path) if self.readable else (stat.st_size > 0, {})
+            known = self._known[path] = Known(signature, whole, metrics)
         return known
 
     def _open(self, path: Path) -> tuple[bool, Mapping[str, float]]:
-        if not self.readable:
-            return path.stat().st_size > 0, {}
         try:
             with open_npz(path) as reader:
                 return True, reader.meta().get("metrics", {})
@@ -114,6 +114,5 @@ class Folder:
             return False, {}
 
 
-def _signature(path: Path) -> Signature:
-    stat = path.stat()
+def _signature(stat: os.stat_result) -> Signature:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
