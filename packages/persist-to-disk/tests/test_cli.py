@@ -185,6 +185,17 @@ def test_another_cache_can_be_named(module, run, tmp_path):
     assert run("--path", str(tmp_path / "empty"), "stats")[1][0].endswith("0 B, in 0 folders")
 
 
+def test_a_named_cache_that_is_not_there_is_refused(run, tmp_path):
+    status, lines, complaint = run("--path", str(tmp_path / "cahce"), "ls")
+
+    assert (status, lines) == (1, [])
+    assert "cahce'; it must be a folder" in complaint
+
+
+def test_a_cache_that_nothing_was_kept_in_is_empty(run):
+    assert run("ls")[:2] == (0, [" entries      size  newest  oldest  function"])
+
+
 def test_the_module_is_the_command(module, python):
     assert "3 entries" in python("-m", "persist_to_disk", "stats", env=os.environ)
 

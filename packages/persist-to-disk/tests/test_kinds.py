@@ -186,6 +186,28 @@ def test_exceptions_of_the_named_types_are_kept_and_raised_again(load):
     assert module.f.cache_info()[:3] == (1, 1, 1)
 
 
+def test_a_kept_exception_counts_for_as_long_as_exceptions_are_kept(load):
+    source = """
+        calls = []
+        @ptd.persistf(cache_exceptions=%s)
+        def f(x):
+            calls.append(x)
+            raise ValueError(x)
+    """
+    keeping, keeping_none = load(source % "ValueError"), load(source % "()")
+    with pytest.raises(ValueError, match="1"):
+        keeping.f(1)
+
+    assert keeping.f.is_cached(1)
+    assert not keeping_none.f.is_cached(1)
+    assert not keeping_none.f(1, cache_switch="checkonly")
+    with pytest.raises(ptd.NotCachedError):
+        keeping_none.f(1, cache_switch="readonly")
+    with pytest.raises(ValueError, match="1"):
+        keeping_none.f(1)
+    assert keeping_none.calls == [1]
+
+
 def test_a_result_belongs_to_its_caller(load):
     module = load("""
         @ptd.persistf()

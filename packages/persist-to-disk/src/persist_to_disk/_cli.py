@@ -14,7 +14,7 @@ from persist_to_disk._counts import read_counts
 from persist_to_disk._guard import check_folders
 from persist_to_disk._store import Store
 from persist_to_disk._upkeep import cache_folders, collect, counted_folders, summarize, verify
-from persist_to_disk.errors import PersistError
+from persist_to_disk.errors import ConfigError, PersistError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     root = Path(options.path).absolute() if options.path else config.get_persist_path()
     try:
+        if options.path and not root.is_dir():
+            raise ConfigError("--path", options.path, "a folder")
         if not options.trust:
             check_folders(root, root)
         for line in options.command(root, options):

@@ -97,9 +97,12 @@ class Results:
         except OSError as error:
             self.warn(f"cannot read its cache: {error}")
             return None
-        return entry if entry and self._is_fresh(entry) else None
+        return entry if entry and self._counts(entry) else None
 
-    def _is_fresh(self, entry: Entry | Fetched) -> bool:
+    def _counts(self, entry: Entry | Fetched) -> bool:
+        """Say whether an entry may answer calls, as the function is decorated now."""
+        if entry.flags & FLAG_RAISED and not self._options.cache_exceptions:
+            return False
         ttl_s = self._options.ttl_s
         # By a clock that was wrong, an entry may be of the future: it does not count for ever.
         return ttl_s is None or abs(time.time_ns() - entry.written_ns) <= ttl_s * 1e9
@@ -152,7 +155,7 @@ class Results:
             return False
         try:
             found = where.remote.fetch(where.name)
-            if found is None or not self._is_fresh(found):
+            if found is None or not self._counts(found):
                 return False
             where.store.install(where.bucket, where.key, found)
         except Exception as error:  # whatever a storage raises
@@ -201,7 +204,7 @@ class Results:
                 self._limit.grew(self.homes.stores(), size)
             if where.remote is not None:
                 where.remote.share(
-                    where.name, entry, where.store, replace=replace, is_wanted=self._is_fresh
+                    where.name, entry, where.store, replace=replace, is_wanted=self._counts
                 )
         except Exception as error:  # pickling runs code of the result's class
             self.warn(f"cannot keep a result: {type(error).__name__}: {error}")
