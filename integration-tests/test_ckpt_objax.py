@@ -80,7 +80,7 @@ def test_objaxs_modules_optimizers_and_files_go_both_ways(python, tmp_path) -> N
 
 
 def test_states_of_flax_optax_and_equinox_come_back(python, tmp_path) -> None:
-    assert "4 passed" in run(python, tmp_path, INSIDE, INSIDE / "pytrees.py")
+    assert "5 passed" in run(python, tmp_path, INSIDE, INSIDE / "pytrees.py")
 
 
 def test_every_snippet_of_the_documentation_runs_as_documented(python, tmp_path) -> None:
