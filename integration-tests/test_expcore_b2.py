@@ -198,6 +198,27 @@ def test_a_corrupt_download_never_lands(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [expected]
 
 
+def test_a_value_that_arrives_corrupt_is_not_returned(
+    server: Any, plain: B2Storage, patient: RetryingStorage
+) -> None:
+    plain.write("k", b"value")
+    server.fail("download", what="corrupt", times=2)
+
+    with pytest.raises(IntegrityError):
+        plain.read("k")
+
+    assert patient.read("k") == b"value"
+
+
+def test_a_part_that_is_too_long_for_b2_is_refused_before_anything_is_sent(
+    server: Any, plain: B2Storage
+) -> None:
+    with pytest.raises(InvalidKey, match="longer than 250 bytes"):
+        plain.write("a/" + "x" * 251, b"")
+
+    assert not server.requests
+
+
 def test_a_stream_that_breaks_goes_on_where_it_broke(
     server: Any, patient: RetryingStorage
 ) -> None:

@@ -21,6 +21,7 @@ from expcore import (
     FsspecStorage,
     InvalidKey,
     KeyExists,
+    KeyNotFound,
     MissingExtraError,
     Retry,
     RetryingStorage,
@@ -218,6 +219,44 @@ class TestLocalFileSystem(StorageContract):
             storage.write("k", Failing())  # type: ignore[arg-type]
 
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    def test_a_value_cannot_be_a_folder_too(self, storage: Storage, tmp_path: Path) -> None:
+        storage.write("a/b", b"1")
+        storage.write("c", b"1")
+
+        for key in ("a", "c/d"):
+            for put in (storage.write, storage.write_new):
+                with pytest.raises((InvalidKey, KeyExists)):
+                    put(key, b"2")
+
+        assert keys(storage.list()) == ["a/b", "c"]
+        assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"b", "c"}
+
+    def test_a_missing_file_is_no_missing_key(self, storage: Storage, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="missing") as caught:
+            storage.upload(tmp_path / "missing", "k")
+
+        assert not isinstance(caught.value, KeyNotFound)
+
+    def test_what_killed_writers_left_is_discarded(self, storage: Storage, tmp_path: Path) -> None:
+        storage.write("a/b", b"1")
+        storage.write("c", b"1")
+        for folder, name in (("store/a", "b"), ("store", "c")):
+            (tmp_path / folder / f".{name}.0123456789abcdef.tmp").write_bytes(b"half")
+
+        storage.discard_uploads("a/")
+
+        assert {path.name for path in tmp_path.rglob(".*")} == {".c.0123456789abcdef.tmp"}
+
+
+def test_a_password_in_a_url_is_in_no_error() -> None:
+    """What clients say of a request may quote all of its URL."""
+    storage = FsspecStorage("s3://key:very-secret@bucket/x")
+
+    with pytest.raises(StorageUnavailable) as caught:
+        storage.read("k")
+
+    assert "very-secret" not in f"{caught.value!s} {caught.value!r}"
 
 
 def test_a_url_opens_a_patient_storage(bucket: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,6 +188,24 @@ def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
 
     assert [*tmp_path.iterdir()] == [pipe]
     assert pipe.is_fifo()
+
+
+def test_a_folder_that_cannot_be_read_can_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written must not be followed by an error that says it was not."""
+    real = os.open
+
+    def refusing(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, flags, *rest, **more)
+
+    monkeypatch.setattr("os.open", refusing)
+
+    write_file(tmp_path / "a", b"1")
+
+    assert (tmp_path / "a").read_bytes() == b"1"
 
 
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:

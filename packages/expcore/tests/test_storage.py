@@ -18,6 +18,7 @@ from expcore import (
     MemoryStorage,
     Storage,
     UnknownSchemeError,
+    open_atomic,
     open_storage,
 )
 from expcore.testing import StorageContract, keys
@@ -50,6 +51,31 @@ class TestLocalStorage(StorageContract):
                     put(key, b"2")
 
         assert keys(storage.list()) == ["a/b", "c"]
+
+    def test_a_folder_is_no_value_to_store(self, storage: LocalStorage, tmp_path: Path) -> None:
+        (tmp_path / "folder").mkdir()
+
+        with pytest.raises(OSError, match="folder"):
+            storage.upload(tmp_path / "folder", "k")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+    def test_a_pipe_is_not_waited_for(self, storage: LocalStorage) -> None:
+        storage.write("a", b"1")
+        os.mkfifo(storage.folder / "pipe")
+
+        with pytest.raises(KeyNotFound):
+            storage.read("pipe")
+
+    def test_what_killed_writers_left_is_discarded(self, storage: LocalStorage) -> None:
+        storage.write("a/b/c", b"1")
+        left = storage.folder / "a" / "b" / ".c.0123456789abcdef.tmp"
+        left.write_bytes(b"half")
+        with open_atomic(storage.folder / "a" / "d") as file:
+            storage.discard_uploads("a/")
+            file.write(b"whole")
+
+        assert not left.exists()
+        assert keys(storage.list()) == ["a/b/c", "a/d"]
 
     def test_folders_that_become_empty_are_removed(self, storage: LocalStorage) -> None:
         storage.write("a/b/c", b"1")
@@ -172,6 +198,16 @@ def test_a_url_that_would_lose_its_end_is_refused(url: str) -> None:
 def test_a_url_with_a_host_is_no_folder() -> None:
     with pytest.raises(ValueError, match="names the host 'server'"):
         open_storage("file://server/share")
+
+
+@pytest.mark.parametrize(
+    "url", ["file://me:secret@host/x", "file:///x?token=secret", "file:///x#secret"]
+)
+def test_a_refused_url_is_shown_without_credentials(url: str) -> None:
+    with pytest.raises(ValueError, match=r"file:///x|the host 'host'") as caught:
+        open_storage(url)
+
+    assert "secret" not in str(caught.value)
 
 
 def test_an_unknown_scheme_is_answered_with_those_that_are_known() -> None:

@@ -173,6 +173,25 @@ class Hostile(MemoryStorage):
         yield Stat(f"{prefix}../../evil", 4, 0.0)
 
 
+def test_a_name_that_takes_no_part_may_be_any(folder: Path, storage: Storage) -> None:
+    (folder / "trailing.").write_bytes(b"1")
+
+    assert sync_up(folder, storage, include=lambda key: key == "a.txt").sent == ("a.txt",)
+
+
+def test_what_killed_downloads_left_is_removed(
+    folder: Path, storage: Storage, tmp_path: Path
+) -> None:
+    sync_up(folder, storage)
+    left = tmp_path / "copy" / "sub" / ".b.bin.0123456789abcdef.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"b")
+
+    sync_down(storage, "", tmp_path / "copy")
+
+    assert not left.exists()
+
+
 def test_a_hostile_listing_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidKey):
         sync_down(Hostile(), "p", tmp_path / "target")

@@ -28,7 +28,7 @@ from expcore._b2_errors import translated
 from expcore._b2_upload import send
 from expcore._credentials import B2Key
 from expcore._download import LARGE_BYTES, download_parts
-from expcore._keys import check_key, check_prefix, refused_at_the_end
+from expcore._keys import check_key, check_parts, check_prefix, refused_at_the_end
 from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, receive
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from expcore._storage import Data
 
 PAGE_KEYS = 1000
+MAX_PART_BYTES = 250
 
 
 class B2Storage(Storage):
@@ -85,6 +86,12 @@ class B2Storage(Storage):
         vars(self).update(state, _lock=Lock())
         if not self._was_told:
             self._key = B2Key.find(self.url)
+
+    def read(self, key: str) -> bytes:
+        """Return a value, after its digest was checked; see :class:`Storage`."""
+        with self.open_read(key) as source, io.BytesIO() as target:
+            receive(source, target, self._stat(key, cast("Body", source).found), self.url)
+            return target.getvalue()
 
     def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open a value, or a range of its bytes; see :class:`Storage`."""
@@ -183,7 +190,8 @@ class B2Storage(Storage):
         name = self.prefix + check_key(key)
         if key.startswith(CLAIMS):
             raise InvalidKey(key, f"names below {CLAIMS!r} are for claims")
-        return check_key(name)  # the two together may be too long
+        # The two together may be too long.
+        return check_parts(check_key(name), MAX_PART_BYTES)
 
     def _connect(self) -> Any:
         """Return the bucket; authorize when it is first used."""

@@ -37,6 +37,14 @@ class ValueTests(StorageTests):
         assert storage.read("empty") == b""
         assert storage.stat("empty").size == 0
 
+    def test_what_has_no_bytes_is_refused(self, storage: Storage) -> None:
+        """Of a number, ``bytes`` makes so many zeros."""
+        for data in (5, "text", None):
+            with pytest.raises(TypeError):
+                storage.write("k", data)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+        assert not storage.exists("k")
+
     def test_a_second_write_replaces_the_first(self, storage: Storage) -> None:
         storage.write("k", b"a longer first value")
         storage.write("k", b"second")

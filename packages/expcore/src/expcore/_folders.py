@@ -36,7 +36,10 @@ def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable; Windows does this by itself."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # its names may be written, but not read
+        return
     try:
         flush(descriptor)
     except OSError as error:

@@ -14,29 +14,36 @@ from __future__ import annotations
 
 import io
 import secrets
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from expcore._atomic import write_file
 from expcore._fsspec_errors import Body, translated
+from expcore._fsspec_put import put
 from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
-from expcore._s3_uploads import discard_uploads, upload_parts
-from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream, read_all
-from expcore._temporary import beside
+from expcore._s3_uploads import discard_uploads
+from expcore._storage import Prefix, Stat, Storage, check_range, read_all
+from expcore._temporary import beside, target_of
 from expcore._urls import without_credentials
-from expcore.errors import KeyExists, KeyNotFound, MissingExtraError, UnknownSchemeError
+from expcore.errors import (
+    InvalidKey,
+    KeyExists,
+    KeyNotFound,
+    MissingExtraError,
+    UnknownSchemeError,
+)
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from expcore._storage import Data
 
 PUTS_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
 _OPTIONS_GO_ON = {"sftp", "ssh"}  # to paramiko, which refuses what it does not know
-WHOLE_BYTES = 16 << 20
-"""Streams and files up to this size are sent as one request."""
 
 
 class FsspecStorage(Storage):
@@ -49,6 +56,7 @@ class FsspecStorage(Storage):
 
     def __init__(self, url: str, **options: Any) -> None:
         self.url = without_credentials(url).rstrip("/")
+        self._is_secret = self.url != url.rstrip("/")
         try:
             from fsspec.core import url_to_fs
         except ImportError:
@@ -57,7 +65,7 @@ class FsspecStorage(Storage):
             # A listing that is remembered would hide what other processes write.
             if url.partition(":")[0].lower() not in _OPTIONS_GO_ON:
                 options = {"use_listings_cache": False, **options}
-            with translated(self.url, "connect"):
+            with self._translated("connect"):
                 self._fs, root = url_to_fs(url, **options)
         except ImportError as error:  # s3fs, gcsfs, paramiko, ...
             raise MissingExtraError(f"the storage {self.url} ({error})", "fsspec") from None
@@ -77,10 +85,11 @@ class FsspecStorage(Storage):
         """Open a value, or a range of its bytes; see :class:`Storage`."""
         check_range(start, stop)
         path = self._path(key)
-        with translated(self.url, f"read {key!r}", key):
+        reading = partial(self._translated, f"read {key!r}", key)
+        with reading():
             info = self._info(path, key)
             if start == 0 and stop is None:
-                return cast("BinaryIO", Body(self._fs.open(path, "rb"), self.url, key))
+                return cast("BinaryIO", Body(self._fs.open(path, "rb"), reading))
             end = info["size"] if stop is None else min(stop, info["size"])
             if start >= end:
                 return io.BytesIO()
@@ -104,12 +113,13 @@ class FsspecStorage(Storage):
         self, key: str, data: Data, progress: Callable[[int], object] | None = None
     ) -> Stat:
         path = self._path(key)
-        with translated(self.url, f"write {key!r}", key):
-            if not self._at_once:
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if isinstance(data, Path):
+            data.stat()  # a file that is missing here is no missing key
+        with self._translated(f"write {key!r}"):
             target = path if self._at_once else self._beside(path)
             try:
-                self._put(target, data, progress)
+                self._make_room(path, key)
+                put(self._fs, target, data, progress)
                 if target != path:
                     self._fs.mv(target, path)
             except BaseException:
@@ -122,10 +132,9 @@ class FsspecStorage(Storage):
         """Store bytes under a free key; see :class:`Storage`."""
         path = self._path(key)
         value = read_all(data)
-        with translated(self.url, f"claim {key!r}", key):
-            if not self._at_once:
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self._translated(f"claim {key!r}"):
             try:
+                self._make_room(path, key)
                 # In these two fsspec only looks before it writes.
                 if self._is_local:
                     write_file(path, value, overwrite=False)
@@ -138,7 +147,7 @@ class FsspecStorage(Storage):
     def stat(self, key: str) -> Stat:
         """Return size and time; see :class:`Storage`."""
         path = self._path(key)
-        with translated(self.url, f"stat {key!r}", key):
+        with self._translated(f"stat {key!r}", key):
             return self._stat(key, self._info(path, key))
 
     def list(self, prefix: str = "", *, delimiter: str | None = None) -> Iterator[Stat | Prefix]:
@@ -151,7 +160,7 @@ class FsspecStorage(Storage):
     def delete(self, key: str) -> None:
         """Remove a value; see :class:`Storage`."""
         path = self._path(key)
-        with translated(self.url, f"delete {key!r}", key):
+        with self._translated(f"delete {key!r}", key):
             try:
                 self._fs.rm_file(path)
             except (FileNotFoundError, NotADirectoryError):
@@ -161,10 +170,32 @@ class FsspecStorage(Storage):
                     raise
 
     def discard_uploads(self, prefix: str = "") -> None:
-        """Abort unfinished uploads in parts to S3; see :class:`Storage`."""
-        if self._is_s3:
-            with translated(self.url, f"discard uploads to {prefix!r}"):
-                discard_uploads(self._fs, f"{self._root}/{check_prefix(prefix)}")
+        """Remove parts that S3 keeps, and temporary names elsewhere; see :class:`Storage`."""
+        start = f"{self._root}/{check_prefix(prefix)}"
+        with self._translated(f"discard uploads to {prefix!r}"):
+            if self._is_s3:
+                discard_uploads(self._fs, start)
+            elif not self._at_once:
+                for name in self._fs.find(start.rpartition("/")[0]):
+                    if (meant := target_of(name)) and meant.startswith(start):
+                        self._fs.rm_file(name)
+
+    @contextmanager
+    def _translated(self, action: str, key: str | None = None) -> Generator[None]:
+        with translated(self.url, action, key, is_secret=self._is_secret):
+            yield
+
+    def _make_room(self, path: str, key: str) -> None:
+        """Make the folders that a value lies in, where a file system has folders."""
+        if self._at_once:
+            return
+        try:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            is_taken = self._is_local and self._fs.isdir(path)  # it would be moved into it
+        except (FileExistsError, NotADirectoryError):
+            is_taken = True
+        if is_taken:
+            raise InvalidKey(key, "a part of it is a value, or it is part of others")
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
@@ -181,35 +212,6 @@ class FsspecStorage(Storage):
             raise KeyNotFound(key, self.url)
         return info
 
-    def _put(self, path: str, data: Data, progress: Callable[[int], object] | None = None) -> None:
-        if isinstance(data, Path):
-            advance = progress or (lambda _: None)
-            size = data.stat().st_size
-            if size > WHOLE_BYTES and self._is_s3:
-                upload_parts(self._fs, data, path, advance)
-            elif size > WHOLE_BYTES:
-                self._fs.put_file(str(data), path, callback=_callback(advance))
-            else:
-                self._fs.pipe_file(path, data.read_bytes())
-                advance(size)
-        elif is_stream(data):
-            stream = data
-            head = stream.read(WHOLE_BYTES + 1)
-            if len(head) <= WHOLE_BYTES:
-                self._fs.pipe_file(path, head)
-                return
-            # Appears when it is closed; not at all if the stream fails before.
-            target = self._fs.open(path, "wb")
-            try:
-                target.write(head)
-                copy(stream, target)
-            except BaseException:
-                target.discard()
-                raise
-            target.close()
-        else:
-            self._fs.pipe_file(path, bytes(data))
-
     def _stat(self, key: str, info: Any) -> Stat:
         times = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
         time = next((info[name] for name in times if info.get(name) is not None), 0.0)
@@ -221,7 +223,7 @@ class FsspecStorage(Storage):
 
     def _list(self, prefix: str, *, flat: bool) -> Iterator[Stat | Prefix]:
         folder = f"{self._root}/{prefix.rpartition('/')[0]}".rstrip("/")
-        with translated(self.url, f"list {prefix!r}"):
+        with self._translated(f"list {prefix!r}"):
             self._fs.invalidate_cache()
             try:
                 if flat:
@@ -247,14 +249,3 @@ class FsspecStorage(Storage):
             for key in sorted(found):
                 if is_key(key.removesuffix("/")):
                     yield Prefix(key) if key.endswith("/") else self._stat(key, found[key])
-
-
-def _callback(advance: Callable[[int], object]) -> Any:
-    """Return what tells of progress as fsspec wants it."""
-    from fsspec.callbacks import Callback
-
-    class Told(Callback):  # type: ignore[misc,unused-ignore]
-        def relative_update(self, inc: int = 1) -> None:
-            advance(inc)
-
-    return Told()

@@ -16,7 +16,8 @@ from expcore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
 # What talks to a network, and raises when that does not answer.
 _CLIENTS = {
@@ -25,20 +26,23 @@ _CLIENTS = {
 }  # fmt: skip
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.EINTR}
+_NOWHERE = "there is no such bucket or folder, or it is not to be seen"
 _DENIED = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException")
 
 
 class Body(io.RawIOBase):
     """An open value, with the errors of this package."""
 
-    def __init__(self, file: BinaryIO, url: str, key: str) -> None:
-        self._file, self._url, self._key = file, url, key
+    def __init__(
+        self, file: BinaryIO, reading: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._file, self._reading = file, reading
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with translated(self._url, f"read {self._key!r}", self._key):
+        with self._reading():
             piece = self._file.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
@@ -49,24 +53,35 @@ class Body(io.RawIOBase):
 
 
 @contextmanager
-def translated(url: str, action: str, key: str | None = None) -> Generator[None]:
-    """Raise this package's errors for those of a file system in the block."""
+def translated(
+    url: str, action: str, key: str | None = None, *, is_secret: bool = False
+) -> Generator[None]:
+    """Raise this package's errors for those of a file system in the block.
+
+    Args:
+        url: The storage.
+        action: What is tried.
+        key: What is missing if the file system finds no file.
+        is_secret: Say nothing of what the file system says: it knows a password.
+    """
     try:
         yield
     except ExpcoreError:
         raise
     except Exception as error:
-        translation = _translate(error, url, action, key)
+        detail = type(error).__name__ if is_secret else f"{type(error).__name__}: {error}"
+        translation = _translate(error, url, action, key, detail)
         if translation is None:
             raise
         # Not `from error`: a client's error may quote the request, and with it a signature.
         raise translation from None
 
 
-def _translate(error: Exception, url: str, action: str, key: str | None) -> Exception | None:
-    detail = f"{type(error).__name__}: {error}"
-    if isinstance(error, FileNotFoundError) and key is not None:
-        return KeyNotFound(key, url)
+def _translate(
+    error: Exception, url: str, action: str, key: str | None, detail: str
+) -> Exception | None:
+    if isinstance(error, FileNotFoundError):
+        return AccessDenied(url, action, _NOWHERE) if key is None else KeyNotFound(key, url)
     if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
         return AccessDenied(url, action, detail)
     if isinstance(error, OSError) and error.errno in _FULL:

@@ -44,6 +44,18 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_parts(key: str, most_bytes: int) -> str:
+    """Return a key if a store that limits its parts takes it.
+
+    Raises:
+        InvalidKey: A part takes more bytes.
+    """
+    for part in key.split("/"):
+        if len(part.encode()) > most_bytes:
+            raise InvalidKey(key, f"{part[:20]}… is longer than {most_bytes} bytes")
+    return key
+
+
 def check_prefix(prefix: str) -> str:
     """Return ``prefix`` if a key could start with it: it may be empty or end anywhere.
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from unicodedata import is_normalized, normalize
 
-from expcore._atomic import open_atomic, write_file
 from expcore._folders import make_folders
-from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
+from expcore._keys import TEMPORARY, check_key, check_parts, check_prefix, refused_at_the_end
+from expcore._local_values import open_value, write_value
 from expcore._range import Range
-from expcore._storage import Prefix, Stat, Storage, check_range, copy, is_stream
-from expcore._stream import staged
+from expcore._storage import Prefix, Stat, Storage, check_range
 from expcore._temporary import sweep
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
@@ -55,25 +54,15 @@ class LocalStorage(Storage):
         Raises:
             InvalidKey: The key is none, or a part is too long for a file name.
         """
-        for part in check_key(key).split("/"):
-            if len(part.encode()) > MAX_PART_BYTES:
-                raise InvalidKey(key, f"{part[:20]}… is longer than {MAX_PART_BYTES} bytes")
-        return self.folder / key
+        return self.folder / check_parts(check_key(key), MAX_PART_BYTES)
 
     def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open a value, or a range of its bytes; see :class:`Storage`."""
         check_range(start, stop)
         path = self.path(key)
         try:
-            file = path.open("rb")
-        except (
-            FileNotFoundError,
-            NotADirectoryError,
-            IsADirectoryError,
-            PermissionError,
-        ) as error:
-            if isinstance(error, PermissionError) and not path.is_dir():  # Windows, for a folder
-                raise
+            file = open_value(path)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise KeyNotFound(key, self.url) from None
         if start == 0 and stop is None:
             return file
@@ -134,6 +123,11 @@ class LocalStorage(Storage):
             except OSError:  # not empty, or just gone
                 break
 
+    def discard_uploads(self, prefix: str = "") -> None:
+        """Remove what killed writers have left; a live writer's file stays."""
+        for folder, _, _ in os.walk(self.folder / check_prefix(prefix).rpartition("/")[0]):
+            sweep(folder)
+
     def _write(
         self,
         key: str,
@@ -147,13 +141,15 @@ class LocalStorage(Storage):
             try:
                 make_folders(path.parent)
                 self._sweep_once(path.parent)
-                _write_path(path, data, overwrite=overwrite, progress=progress)
+                write_value(path, data, overwrite=overwrite, progress=progress)
             except FileNotFoundError:
                 # Another process removed the folder as empty after we made it.
                 if attempt == 99 or path.parent.is_dir():  # noqa: PLR2004
                     raise
                 continue
             except (NotADirectoryError, IsADirectoryError) as error:
+                if isinstance(data, Path) and data.is_dir():
+                    raise
                 raise InvalidKey(
                     key, "a part of it is a value, or it is part of others"
                 ) from error
@@ -219,31 +215,3 @@ def _name(entry: os.DirEntry[str]) -> str:
         if Path(entry.path).with_name(name).samefile(entry.path):
             return name
     return entry.name
-
-
-def _write_path(
-    path: Path, data: Data, *, overwrite: bool, progress: Callable[[int], object] | None
-) -> None:
-    if isinstance(data, Path):
-        with data.open("rb") as source:
-            size = os.fstat(source.fileno()).st_size
-            _write_stream(path, source, size, overwrite=overwrite, progress=progress)
-    elif is_stream(data):
-        _write_stream(path, data, 0, overwrite=overwrite, progress=progress)
-    else:
-        write_file(path, data, overwrite=overwrite, progress=progress)
-
-
-def _write_stream(
-    path: Path,
-    source: BinaryIO,
-    size: int,
-    *,
-    overwrite: bool,
-    progress: Callable[[int], object] | None,
-) -> None:
-    with (
-        open_atomic(path, overwrite=overwrite) as file,
-        staged(file, size=size, progress=progress) as target,
-    ):
-        copy(source, target)

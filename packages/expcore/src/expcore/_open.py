@@ -75,9 +75,14 @@ def _entry_points() -> EntryPoints:
 def _open_file(url: str) -> Storage:
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
-        raise ValueError(f"{url!r} names the host {parts.netloc!r}; write file:///folder")
+        raise ValueError(
+            f"{without_credentials(url)!r} names the host {parts.hostname!r}; write file:///folder"
+        )
     if parts.query or parts.fragment:
-        raise ValueError(f"{url!r} goes on behind the folder; write %23 for '#' and %3F for '?'")
+        raise ValueError(
+            f"more follows the folder of {without_credentials(url)!r}; "
+            "write %23 for '#' and %3F for '?'"
+        )
     if os.name == "nt":
         from urllib.request import url2pathname
 

@@ -258,7 +258,7 @@ def read_all(data: Data) -> bytes:
         return data.read_bytes()
     if is_stream(data):
         return data.read()
-    return bytes(data)
+    return data if isinstance(data, bytes) else memoryview(data).tobytes()
 
 
 def is_stream(data: Data) -> TypeIs[BinaryIO]:

@@ -7,22 +7,19 @@ older than the file it would be replaced by. The remote side costs one listing.
 from __future__ import annotations
 
 import errno
-import os
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expcore._digest import digest_file
 from expcore._digest_cache import DigestCache, identity
 from expcore._folders import make_folders
-from expcore._keys import TEMPORARY, check_key, check_prefix
-from expcore._local import LocalStorage
-from expcore._storage import Stat
+from expcore._sides import as_folder, files_of, is_same, keys_of
+from expcore._temporary import sweep
 from expcore.errors import IntegrityError, InvalidKey, SyncIncomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import os
+    from collections.abc import Callable
 
     from expcore._storage import Storage
 
@@ -77,22 +74,22 @@ def sync_up(
     root = Path(folder)
     if delete and not root.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "there is no such folder to delete by", str(root))
-    local = _files(root, include)
-    remote = _listing(storage, prefix, include)
+    local = files_of(root, include)
+    remote = keys_of(storage, prefix, include)
     digests = DigestCache() if cache is None else cache
 
-    def is_same(key: str) -> bool:
-        return key in remote and _is_same(local[key], remote[key], storage, digests, up=True)
+    def is_there(key: str) -> bool:
+        return key in remote and is_same(local[key], remote[key], storage, digests, up=True)
 
     def send(key: str) -> int:
-        return _send(local[key], storage, _folder(prefix) + key, progress)
+        return _send(local[key], storage, as_folder(prefix) + key, progress)
 
     def remove(key: str) -> None:
-        storage.delete(_folder(prefix) + key)
+        storage.delete(as_folder(prefix) + key)
 
     extra = sorted(remote.keys() - local.keys()) if delete else []
     pool = _Pool(workers, digests)
-    return pool.run(sorted(local), is_same, send, extra, remove)
+    return pool.run(sorted(local), is_there, send, extra, remove)
 
 
 def sync_down(
@@ -127,28 +124,31 @@ def sync_down(
         SyncIncomplete: Some files could not be fetched; all others were.
     """
     root = Path(folder)
-    remote = _listing(storage, prefix, include)
+    remote = keys_of(storage, prefix, include)
     digests = DigestCache() if cache is None else cache
 
-    def is_same(key: str) -> bool:
+    def is_there(key: str) -> bool:
         path = root / key
         if path.is_symlink() or not path.is_file():
             return False
-        return _is_same(path, remote[key], storage, digests, up=False)
+        return is_same(path, remote[key], storage, digests, up=False)
 
     def fetch(key: str) -> int:
         path = root / key
         _make_parents(root, path)
-        storage.download(_folder(prefix) + key, path, progress=progress)
+        storage.download(as_folder(prefix) + key, path, progress=progress)
         return remote[key].size
 
     def remove(key: str) -> None:
         found[key].unlink(missing_ok=True)
 
-    found = _files(root, include) if delete else {}
+    found = files_of(root, include) if delete else {}
     extra = sorted(found.keys() - remote.keys())
     pool = _Pool(workers, digests)
-    return pool.run(sorted(remote), is_same, fetch, extra, remove)
+    report = pool.run(sorted(remote), is_there, fetch, extra, remove)
+    for kept in {(root / key).parent for key in remote}:
+        sweep(kept)  # all is there, and what killed downloads have left is of no more use
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +161,14 @@ class _Pool:
     def run(
         self,
         keys: list[str],
-        is_same: Callable[[str], bool],
+        is_there: Callable[[str], bool],
         transfer: Callable[[str], int],
         extra: list[str],
         remove: Callable[[str], None],
     ) -> SyncReport:
         def work(key: str) -> int | Exception | None:
             try:
-                return None if is_same(key) else transfer(key)
+                return None if is_there(key) else transfer(key)
             except Exception as error:
                 return error
 
@@ -202,62 +202,6 @@ def _send(path: Path, storage: Storage, key: str, progress: Callable[[int], obje
                 raise IntegrityError(storage.url, f"write {key!r}", told)
             return stat.size
     raise IntegrityError(storage.url, f"write {key!r}", f"{path} kept changing while it was read")
-
-
-def _is_same(path: Path, stat: Stat, storage: Storage, digests: DigestCache, *, up: bool) -> bool:
-    local = path.stat()
-    if local.st_size != stat.size:
-        return False
-    remote_digest = stat.digest
-    if remote_digest is None and isinstance(storage, LocalStorage):
-        remote_digest = digest_file(storage.path(stat.key))
-    if remote_digest is not None:
-        return digests.digest(path, remote_digest.partition(":")[0]) == remote_digest
-    source, target = (local.st_mtime, stat.mtime) if up else (stat.mtime, local.st_mtime)
-    return source <= target
-
-
-def _files(folder: Path, include: Callable[[str], bool] | None) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for key, path in sorted(_scan(folder)):
-        if include is None or include(key):
-            if key in files:
-                raise InvalidKey(key, "two files have this name; they differ in Unicode's forms")
-            files[key] = path
-    return files
-
-
-def _scan(folder: Path, parent: str = "") -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder with their keys; neither links nor what is being written."""
-    try:
-        entries = os.scandir(folder)
-    except FileNotFoundError:
-        return
-    with entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _scan(Path(entry.path), f"{parent}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False) and not TEMPORARY.fullmatch(entry.name):
-                # Some systems store names decomposed; keys are composed.
-                key = unicodedata.normalize("NFC", f"{parent}{entry.name}")
-                yield check_key(key), Path(entry.path)
-
-
-def _listing(
-    storage: Storage, prefix: str, include: Callable[[str], bool] | None
-) -> Mapping[str, Stat]:
-    start = _folder(prefix)
-    found = {
-        check_key(stat.key.removeprefix(start)): stat
-        for stat in storage.list(start)
-        if isinstance(stat, Stat)
-    }
-    return {key: stat for key, stat in found.items() if include is None or include(key)}
-
-
-def _folder(prefix: str) -> str:
-    prefix = prefix.removesuffix("/")
-    return check_prefix(f"{prefix}/") if prefix else ""
 
 
 def _make_parents(root: Path, path: Path) -> None:

@@ -13,6 +13,7 @@ from expcore._keys import TEMPORARY
 from expcore._locks import try_lock
 
 MAX_NAME_BYTES = 255
+SUFFIX_CHARS = len(".0123456789abcdef.tmp")
 CLOSED_S = 60
 """Longer than a file is closed before it has its name, see :func:`sweep`."""
 P = TypeVar("P", bound=PurePath)
@@ -44,6 +45,12 @@ def beside(target: P, mark: str) -> P:
     while len(os.fsencode(name)) > MAX_NAME_BYTES - 1 - len(suffix):
         name = name[:-1]
     return target.with_name(f".{name}{suffix}")
+
+
+def target_of(name: str) -> str | None:
+    """Return the path that a temporary one stands for, or its start; None for any other."""
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last[1:-SUFFIX_CHARS]}" if TEMPORARY.fullmatch(last) else None
 
 
 def is_ours(descriptor: int, path: Path) -> bool:
@@ -87,7 +94,8 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
     """Remove what killed writers left in a folder (not below it).
 
     A live writer holds a lock on its file, and its file stays. Where the file system has no
-    locks, nothing is removed; on Windows, what nobody has open and is a minute old.
+    locks, or the folder cannot be listed, nothing is removed; on Windows, what nobody has open
+    and is a minute old.
 
     Returns:
         The files that were removed.
@@ -95,7 +103,7 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
     removed: list[Path] = []
     try:
         entries = list(os.scandir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return removed
     for entry in entries:
         if TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
