@@ -84,6 +84,34 @@ def test_a_long_chain_of_opens_leaves_the_path_alone(zipped, version):
     assert sys.path == before
 
 
+def test_other_code_imports_from_a_package_that_is_being_imported(zipped, tree, monkeypatch):
+    """As in a plain folder; compiled modules of a codebase import like other code, too."""
+    hosts = tree(
+        {"hostpkg.py": "from src import early\nfrom src.config import SIZE\n"}, name="host"
+    )
+    monkeypatch.syspath_prepend(str(hosts))
+    files = {"src/__init__.py": "early = 1\nimport hostpkg\n", "src/config.py": "SIZE = 3\n"}
+
+    with Codebase(zipped(files)):
+        import src
+
+        assert sys.modules["hostpkg"].SIZE == src.config.SIZE == 3
+        assert src.__spec__.name.endswith(".src")
+
+
+def test_a_package_that_fails_while_other_code_imports_from_it_is_not_left_there(
+    zipped, tree, monkeypatch
+):
+    hosts = tree({"hostpkg.py": "from src import early\n"}, name="host")
+    monkeypatch.syspath_prepend(str(hosts))
+
+    with Codebase(zipped({"src/__init__.py": "early = 1\nimport hostpkg\n1 / 0\n"})):
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                import src  # noqa: F401
+        assert "src" not in sys.modules
+
+
 def test_codebases_may_be_closed_in_any_order(zipped, version, tree, monkeypatch):
     monkeypatch.syspath_prepend(tree({"src/__init__.py": "VALUE = 0\n"}, name="host"))
     host = importlib.import_module("src")

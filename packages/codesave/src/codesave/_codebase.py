@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, cast
 
@@ -168,20 +169,26 @@ class _Aliases:
 
 
 class _Alias:
-    """Put an imported module of the codebase in the place of the one being loaded."""
+    """Import the codebase's module, and let it be the one that is loaded by the plain name."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._spec: ModuleSpec | None = None
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002
-        return None
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        # Not in exec_module: until then the plain name would stand for an empty module, which
+        # code outside of the codebase may import from, as C code in it does.
+        full_name = self._world.full_name(spec.name)
+        try:
+            module = importlib.import_module(full_name)
+        except BaseException as error:
+            sys.modules.pop(spec.name, None)  # a circular import may have put it there, in part
+            if not isinstance(error, ModuleNotFoundError) or error.name != full_name:
+                raise
+            raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name) from None
+        self._spec = getattr(module, "__spec__", None)
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__
-        full_name = self._world.full_name(name)
-        try:
-            sys.modules[name] = importlib.import_module(full_name)
-        except ModuleNotFoundError as error:
-            if error.name != full_name:
-                raise
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name) from None
+        with suppress(AttributeError):  # what stands in sys.modules may be any object
+            module.__spec__ = self._spec  # Python has put the plain name's there
