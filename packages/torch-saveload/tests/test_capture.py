@@ -435,3 +435,35 @@ def test_a_class_that_lost_a_parameter_says_so():
     version(old)(3).save("model.pth")
     with pytest.raises(ConfigError, match=r"argument gone: .* has no such parameter"):
         version(new).load("model.pth")
+
+
+def test_a_part_that_cannot_be_built_any_more_says_why():
+    @save_load()
+    class Part(nn.Module):
+        def __init__(self, **sizes):
+            super().__init__()
+
+    @save_load()
+    class Whole(nn.Module):
+        def __init__(self, part):
+            super().__init__()
+
+    Whole(Part(width=3)).save("model.pth")
+
+    def lost(self):
+        nn.Module.__init__(self)
+
+    def failing(self, **sizes):
+        raise RuntimeError("too wide")
+
+    for init, why in (
+        (
+            lost,
+            r"cannot build .*Part from .*argument sizes: .*Part\.__init__ has no such parameter",
+        ),
+        (failing, r".*Part\.__init__: RuntimeError: too wide"),
+    ):
+        body = {"__init__": init, "__qualname__": Part.__qualname__}
+        Part = save_load()(type("Part", (nn.Module,), body))
+        with pytest.raises(ConfigError, match=f"argument part: {why}"):
+            Whole.load("model.pth")

@@ -9,25 +9,12 @@ from torch import nn
 
 from torch_saveload import (
     ClassMismatchError,
-    ConfigError,
     CorruptError,
     FormatError,
     StateMismatchError,
-    UntrustedError,
     save_load,
 )
 from torch_saveload._file import ModelFile
-
-
-def net(**parameters):
-    @save_load(**parameters)
-    class Net(nn.Module):
-        def __init__(self, width=3, names=("a", "b")):
-            super().__init__()
-            for name in names:
-                setattr(self, name, nn.Linear(width, 2))
-
-    return Net
 
 
 def values(model):
@@ -38,7 +25,7 @@ def equal(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
 
 
-def test_one_error_lists_all_that_differs_and_nothing_changes():
+def test_one_error_lists_all_that_differs_and_nothing_changes(net):
     Net = net()
     other = Net(3, ("a", "c"))
     other.c = nn.Linear(3, 2).double()
@@ -62,7 +49,7 @@ def test_one_error_lists_all_that_differs_and_nothing_changes():
     assert equal(values(other), before)
 
 
-def test_another_class_is_refused_naming_both():
+def test_another_class_is_refused_naming_both(net):
     net()().save("net.pth")
 
     @save_load()
@@ -73,7 +60,7 @@ def test_another_class_is_refused_naming_both():
             load("net.pth")
 
 
-def test_a_base_class_loads_the_subclass_that_was_saved():
+def test_a_base_class_loads_the_subclass_that_was_saved(net):
     Base = net()
 
     class Child(Base):
@@ -86,7 +73,7 @@ def test_a_base_class_loads_the_subclass_that_was_saved():
         Base().save("base.pth") or Child.load("base.pth")
 
 
-def test_partial_takes_what_fits_and_reports_the_rest(caplog):
+def test_partial_takes_what_fits_and_reports_the_rest(net, caplog):
     Net = net()
     saved, model = Net(3, ("a", "b")), Net(3, ("b", "c"))
     model.b.bias = nn.Parameter(torch.zeros(7))
@@ -105,7 +92,7 @@ def test_partial_takes_what_fits_and_reports_the_rest(caplog):
     assert torch.equal(model.c.weight, before["c.weight"])
 
 
-def test_partial_with_include_and_rename_crosses_classes():
+def test_partial_with_include_and_rename_crosses_classes(net):
     Net = net()
     saved = Net(3, ("encoder", "head"))
     saved.save("net.pth")
@@ -128,7 +115,7 @@ def test_partial_with_include_and_rename_crosses_classes():
     assert torch.equal(model.head.weight, before["head.weight"])
 
 
-def test_the_empty_beginning_is_that_of_all_other_names():
+def test_the_empty_beginning_is_that_of_all_other_names(net):
     Small, Large = net(), net()
     saved, model = Small(names=("a", "b")), Large(names=("e",))
     saved.save("net.pth")
@@ -138,7 +125,7 @@ def test_the_empty_beginning_is_that_of_all_other_names():
     assert torch.equal(model.e["c"].weight, saved.b.weight)
 
 
-def test_two_names_that_are_renamed_to_one_are_an_error():
+def test_two_names_that_are_renamed_to_one_are_an_error(net):
     Net = net()
     Net().save("net.pth")
     model = Net()
@@ -151,7 +138,7 @@ def test_two_names_that_are_renamed_to_one_are_an_error():
     assert torch.equal(model.a.weight, Net.load("net.pth").b.weight)
 
 
-def test_a_load_that_takes_nothing_is_logged_as_a_warning(caplog):
+def test_a_load_that_takes_nothing_is_logged_as_a_warning(net, caplog):
     net()().save("net.pth")
     report = net()().load("net.pth", include="mispelt.*")
     assert report.loaded == ()
@@ -212,7 +199,7 @@ def test_lazy_parameters_take_the_shape_of_the_file():
     assert torch.equal(loaded.fc.weight, model.fc.weight)
 
 
-def test_training_after_a_load_leaves_the_file_alone():
+def test_training_after_a_load_leaves_the_file_alone(net):
     Net = net()
     Net().save("net.pth")
     before = Path("net.pth").read_bytes()
@@ -222,7 +209,7 @@ def test_training_after_a_load_leaves_the_file_alone():
     assert Path("net.pth").read_bytes() == before
 
 
-def test_a_model_is_saved_over_the_file_it_came_from():
+def test_a_model_is_saved_over_the_file_it_came_from(net):
     Net = net()
     Net().save("net.pth")
     model = Net.load("net.pth")
@@ -231,7 +218,7 @@ def test_a_model_is_saved_over_the_file_it_came_from():
     assert not torch.equal(Net.load("net.pth").a.weight, model.a.weight)
 
 
-def test_a_rotten_bit_is_noticed_and_verify_false_lets_it_in():
+def test_a_rotten_bit_is_noticed_and_verify_false_lets_it_in(net):
     Net = net()
     Net().save("net.pth")
     data = bytearray(Path("net.pth").read_bytes())
@@ -256,7 +243,7 @@ def test_a_rotten_bit_is_noticed_and_verify_false_lets_it_in():
     Net.load("net.pth", verify=False)
 
 
-def test_a_rotten_compressed_tensor_changes_nothing():
+def test_a_rotten_compressed_tensor_changes_nothing(net):
     Net = net()
     model = Net(300)
     nn.init.ones_(model.b.weight)
@@ -273,54 +260,12 @@ def test_a_rotten_compressed_tensor_changes_nothing():
     assert equal(values(other), before)
 
 
-def test_a_missing_file_is_a_file_not_found_error():
+def test_a_missing_file_is_a_file_not_found_error(net):
     with pytest.raises(FileNotFoundError):
         net().load("none.pth")
 
 
-def test_something_else_is_no_model_file():
+def test_something_else_is_no_model_file(net):
     Path("x.pth").write_text("hello")
     with pytest.raises(FormatError, match=r"x\.pth: not a zip file"):
         net().load("x.pth")
-
-
-def test_a_bare_state_dict_loads_into_an_instance():
-    Net = net()
-    saved, model = Net(), Net()
-    torch.save(saved.state_dict(), "state.pth")
-    model.load("state.pth")
-    assert equal(values(saved), values(model))
-    with pytest.raises(ConfigError, match="build the model and call load on it"):
-        Net.load("state.pth")
-
-
-def test_the_originals_files_load_and_need_trust_only_for_their_arguments():
-    import pickle
-
-    Net = net(version="1.0")
-    saved, model = Net(4), Net(4)
-    config = pickle.dumps(((4,), {"names": ("a", "b")}))
-    torch.save({"model": saved.state_dict(), "config": config, "version": "1.0"}, "old.pth")
-    model.load("old.pth")
-    assert equal(values(saved), values(model))
-    with pytest.raises(UntrustedError, match=r"its arguments are pickled.*trust=True"):
-        Net.load("old.pth")
-    assert equal(values(Net.load("old.pth", trust=True)), values(saved))
-
-
-@pytest.mark.parametrize("odd", [torch.eye(2).to_sparse(), torch.ones(2, 3, device="meta")])
-def test_an_odd_tensor_in_a_state_dict_changes_nothing(odd):
-    model = net()()
-    before = values(model)
-    torch.save({**net()().state_dict(), "b.weight": odd}, "odd.pth")
-    with pytest.raises(FormatError, match=r"tensor 'b\.weight' is no ordinary one"):
-        model.load("odd.pth")
-    assert equal(values(model), before)
-
-
-def test_a_file_that_torch_only_unpickles_needs_trust():
-    Net = net()
-    model = Net()
-    torch.save(nn.Sequential(nn.Linear(3, 2)), "module.pth")
-    with pytest.raises(UntrustedError, match="trust=True"):
-        model.load("module.pth")

@@ -10,30 +10,19 @@ from torch_saveload import VersionMismatchError, save_load
 from torch_saveload._versions import Migration, plan
 
 
-def net(**parameters):
-    @save_load(**parameters)
-    class Net(nn.Module):
-        def __init__(self, width=3, names=("a", "b")):
-            super().__init__()
-            for name in names:
-                setattr(self, name, nn.Linear(width, 2))
-
-    return Net
-
-
-def test_versions_of_one_major_number_load_and_say_so(caplog):
+def test_versions_of_one_major_number_load_and_say_so(net, caplog):
     net(version="1.0")().save("net.pth")
     net(version="1.4")().load("net.pth")
     assert "holds version 1.0 of" in caplog.text
     assert "which is at 1.4" in caplog.text
 
 
-def test_versions_compare_as_numbers():
+def test_versions_compare_as_numbers(net):
     net(version="1.0")().save("net.pth")
     net(version="1.0.0")().load("net.pth")
 
 
-def test_another_major_version_is_refused():
+def test_another_major_version_is_refused(net):
     Old, New = net(version="1.0"), net(version="2.0")
     Old().save("net.pth")
     for load in (New.load, New().load):
@@ -42,14 +31,14 @@ def test_another_major_version_is_refused():
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("1.0", None), (None, "2.0")])
-def test_without_a_version_on_one_side_it_loads_and_says_so(theirs, ours, caplog):
+def test_without_a_version_on_one_side_it_loads_and_says_so(net, theirs, ours, caplog):
     with caplog.at_level(logging.INFO, "torch_saveload"):
         net(version=theirs)().save("net.pth")
         net(version=ours).load("net.pth")
     assert "not compared" in caplog.text
 
 
-def test_migrations_lead_there_in_a_chain():
+def test_migrations_lead_there_in_a_chain(net):
     Old = net(version="1.0")
     saved = Old(3, names=("x",))
     saved.save("net.pth")
@@ -109,7 +98,7 @@ def test_a_migration_may_change_tied_tensors_in_place(compress):
     assert torch.equal(type(saved).load("net.pth").x.weight, saved.x.weight)
 
 
-def test_a_migration_of_a_subclass_is_for_its_own_files():
+def test_a_migration_of_a_subclass_is_for_its_own_files(net):
     def family(version):
         Parent = net(version=version)
 
@@ -130,7 +119,7 @@ def test_a_migration_of_a_subclass_is_for_its_own_files():
     assert Child.load("child.pth").a.bias.tolist() == [2, 2]
 
 
-def test_of_two_equal_migrations_the_latest_counts():
+def test_of_two_equal_migrations_the_latest_counts(net):
     """As a cell of a notebook may be mended and run again."""
     net(version="1.0")().save("net.pth")
     Net = net(version="2.0")
@@ -143,7 +132,7 @@ def test_of_two_equal_migrations_the_latest_counts():
     assert Net.load("net.pth").a.bias.tolist() == [2, 2]
 
 
-def test_a_migration_that_makes_no_tensor_is_told():
+def test_a_migration_that_makes_no_tensor_is_told(net):
     Old = net(version="1.0")
     Old().save("net.pth")
     New = net(version="2.0")

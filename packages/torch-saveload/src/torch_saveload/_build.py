@@ -30,7 +30,13 @@ def decode_config(cls: type, config: dict[str, Any]) -> dict[str, Any]:
         part_class = decorated(name, cls)
         if part_class is None:
             raise Undecodable(where, f"no decorated class {name} is defined; import its module")
-        return build(part_class, part)
+        try:
+            return build(part_class, part)
+        except ConfigError as error:
+            raise Undecodable(where, str(error)) from error
+        except Exception as error:  # whatever the arguments of a hostile or outdated file lead to
+            problem = f"{name}.__init__: {type(error).__name__}: {error}"
+            raise Undecodable(where, problem) from error
 
     decoder = Decoder(KnownTypes(cls), build_part)
     try:
@@ -54,8 +60,8 @@ def call(cls: type, values: dict[str, Any]) -> Any:
         raise ConfigError(
             cls.__qualname__,
             f"argument {', '.join(unknown)}",
-            f"{cls.__qualname__}.__init__ has no such parameter (a @{cls.__qualname__}.migration "
-            "can take it out)",
+            f"{cls.__qualname__}.__init__ has no such parameter (in files of {cls.__qualname__} "
+            f"itself, a @{cls.__qualname__}.migration can take it out)",
         )
     args: list[Any] = []
     kwargs: dict[str, Any] = {}

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _BATCH_BYTES = 4 << 20
+_LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+"""How files of ``torch.save`` began before torch 1.6, and do with its switch to that format."""
 
 
 class ModelFile:
@@ -76,9 +78,11 @@ class ModelFile:
     def _open(self, path: Path) -> None:
         with open_ordinary(path) as file:
             size = os.fstat(file.fileno()).st_size
-            start = file.read(9)
+            start = file.read(len(_LEGACY))
+            if start == _LEGACY:
+                return
             file.seek(0)
-            self.is_zip = not (len(start) == 9 and start[8:] == b"{")  # noqa: PLR2004
+            self.is_zip = start[8:9] != b"{"
             if self.is_zip:
                 members = ZipReader(file, self.path)
                 if INDEX_NAME in members:

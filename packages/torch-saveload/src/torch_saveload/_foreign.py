@@ -1,8 +1,9 @@
-"""Read files that ``torch.save`` wrote: the originals' checkpoints and bare state_dicts.
+"""Read files that ``torch.save`` wrote: the originals' checkpoints, and state_dicts.
 
 The original ``save_load`` decorators wrote a dictionary of ``model``, ``config`` (pickled
-arguments) and ``version``. Tensors come in by ``weights_only=True``; pickled arguments, and files
-that need more than that, only with ``trust=True``.
+arguments) and ``version``. Trainers like Lightning write one with a ``state_dict``. Tensors come
+in by ``weights_only=True``; pickled arguments, and files that need more than that, only with
+``trust=True``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_foreign(path: Path, *, trust: bool) -> Stored:
-    """Read a zip that torch.save wrote.
+    """Read a file that torch.save wrote.
 
     Raises:
         FormatError: It holds no state_dict.
@@ -30,16 +31,16 @@ def read_foreign(path: Path, *, trust: bool) -> Stored:
     tree = _load(path, trust=trust)
     if not isinstance(tree, dict):
         raise FormatError(str(path), f"holds a {type(tree).__name__}, not a state_dict")
-    wrapped = isinstance(tree.get("model"), dict)
-    state: Any = tree["model"] if wrapped else tree
+    key = next((key for key in ("model", "state_dict") if isinstance(tree.get(key), dict)), None)
+    state: Any = tree if key is None else tree[key]
+    beside: dict[str, object] = tree if key == "model" else {}
     tensors, values = _split(state, str(path))
     call, reason = None, "it holds a state_dict without the arguments of the class"
-    config: object = tree.get("config") if wrapped else None
+    config, version = beside.get("config"), beside.get("version")
     if isinstance(config, bytes):
         reason = "its arguments are pickled"
         if trust:
             call = _arguments(config, str(path))
-    version: object = tree.get("version") if wrapped else None
     return Stored(
         path=str(path),
         tensors=tensors,
