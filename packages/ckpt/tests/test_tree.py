@@ -40,3 +40,25 @@ def test_names_that_collide_are_refused() -> None:
 def test_what_only_jax_can_rebuild_says_so() -> None:
     with pytest.raises(ckpt.UnsupportedValueError, match=r"'state/0'.*a tuple.*import jax first"):
         ckpt.tree_variables({"state": [(np.ones(1),)]})
+
+
+def test_variables_in_a_tree_are_those_that_are_restored() -> None:
+    variable = ckpt.Var(np.ones(2))
+    tree = {"net": {"w": variable}, "step": 3}
+    ckpt.save_var_collection("tree.npz", ckpt.tree_variables(tree))
+    variable.assign(np.zeros(2))
+
+    ckpt.load_var_collection("tree.npz", ckpt.tree_variables(tree))
+
+    assert tree["net"]["w"] is variable
+    assert variable.value.tolist() == [1, 1]
+
+
+def test_what_has_variables_of_its_own_is_not_passed_over() -> None:
+    torch = pytest.importorskip("torch")
+
+    with pytest.raises(
+        ckpt.UnsupportedValueError, match=r"'state/model'.*Linear.*torch_variables"
+    ):
+        ckpt.tree_variables({"state": {"model": torch.nn.Linear(2, 1)}, "step": 3})
+    assert list(ckpt.tree_variables({"kind": torch.nn.Linear, "step": 3})) == ["step"]

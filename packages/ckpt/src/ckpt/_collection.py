@@ -69,7 +69,7 @@ class VarCollection(Mapping[str, Variable]):
 
     def __init__(self, values: Mapping[str, Any] | None = None, /) -> None:
         self._variables: dict[str, Variable] = {
-            name: value if _is_variable(value) else Var(value)
+            name: value if is_variable(value) else Var(value)
             for name, value in (values or {}).items()
         }
 
@@ -154,7 +154,8 @@ AliasSet: TypeAlias = tuple[Any, list[str]]
 """One variable, and all the names that the collection has for it."""
 
 
-def _is_variable(value: object) -> bool:
+def is_variable(value: object) -> bool:
+    """Whether a value can be had, and replaced."""
     return callable(getattr(value, "assign", None)) and hasattr(value, "value")
 
 
@@ -179,9 +180,9 @@ def alias_sets(vc: Any) -> list[AliasSet]:
     for name, found in vc.items():
         variable: Any = found
         if type(variable) is not Var:
-            while _is_variable(ref := getattr(variable, "ref", None)):  # objax's TrainRef
+            while is_variable(ref := getattr(variable, "ref", None)):  # objax's TrainRef
                 variable = ref
-            if not _is_variable(variable):
+            if not is_variable(variable):
                 raise NotAVarCollectionError(f"a {type(variable).__name__} called {name!r}")
         known = sets.get(id(variable))
         if known is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt._collection import Var, VarCollection
+from ckpt._collection import Var, VarCollection, is_variable
 from ckpt.errors import UnsupportedValueError
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ def tree_variables(tree: Any) -> TreeVariables:
 
     Dicts and lists are restored in place. Whatever else jax knows as a pytree (tuples, states of
     optax, modules of equinox and flax) cannot be changed in place: take ``.tree`` afterwards.
-    Leaves of other kinds (None, text, functions) stay as they are.
+    Variables in it, such as objax's, are taken as they are. Leaves of other kinds (None, text,
+    functions) stay as they are.
 
     Args:
         tree: The tree; names of its keys may not contain ``/``.
 
     Raises:
-        UnsupportedValueError: Two leaves would have one name.
+        UnsupportedValueError: Two leaves would have one name, or one is an object with variables
+            of its own, such as a module of torch.
 
     >>> import ckpt
     >>> params = {"encoder": {"w": np.ones(2)}, "layers": [np.zeros(1)], "name": "net"}
@@ -75,10 +77,12 @@ class TreeVariables(VarCollection):
         leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
         named: list[tuple[str, Any]] = []
         for keys, value in leaves:
-            leaf = Leaf(value) if _is_value(value) else value
+            name = "/".join(map(_key, keys)) or "value"
+            leaf = value
+            if _is_leaf(name, value):
+                leaf = value if is_variable(value) else Leaf(value)
+                named.append((name, leaf))
             self._leaves.append(leaf)
-            if isinstance(leaf, Leaf):
-                named.append(("/".join(map(_key, keys)) or "value", leaf))
         self._rebuild = structure.unflatten
         return named
 
@@ -108,8 +112,8 @@ def _walk(node: Any, path: tuple[str, ...], found: list[tuple[str, Any]]) -> Non
         here = (*path, str(key))
         if isinstance(value, (dict, list)):
             _walk(value, here, found)
-        elif _is_value(value):
-            found.append(("/".join(here), Slot(node, key)))
+        elif _is_leaf(name := "/".join(here), value):
+            found.append((name, value if is_variable(value) else Slot(node, key)))
 
 
 def _items(node: Any) -> list[tuple[Any, Any]]:
@@ -126,6 +130,21 @@ def _other_node(node: Any, path: tuple[str, ...] = ()) -> tuple[tuple[str, ...],
     leaves = [] if jax is None else jax.tree_util.tree_leaves(node)
     is_node = isinstance(node, tuple) or any(leaf is not node for leaf in leaves)
     return (path, node) if is_node else None
+
+
+def _is_leaf(name: str, value: Any) -> bool:
+    """Whether a leaf is stored.
+
+    Raises:
+        UnsupportedValueError: It is not, though there is something to store in it.
+    """
+    if is_variable(value) or _is_value(value):
+        return True
+    owns = any(callable(getattr(value, method, None)) for method in ("state_dict", "vars"))
+    if (owns and not isinstance(value, type)) or isinstance(value, (dict, list)):
+        reason = "has variables of its own; collect them by ckpt.torch_variables or its vars()"
+        raise UnsupportedValueError(name, f"a {type(value).__name__} {reason}")
+    return False
 
 
 def _is_value(value: Any) -> bool:
