@@ -52,6 +52,24 @@ def test_imports_inside_a_codebase_find_its_own_modules(way, zipped, tree, monke
     assert host.VALUE == 0
 
 
+@pytest.mark.parametrize("prefix", ["'src.'", "prefix='src.'", "src.__name__ + '.'"])
+def test_packages_are_walked_by_any_prefix(prefix, zipped):
+    walk = f"""
+        import pkgutil
+        import src
+        found = [module.name for module in pkgutil.walk_packages(src.__path__, {prefix})]
+    """
+    codebase = UniqueCodebase(
+        zipped(
+            {"src/__init__.py": "", "src/sub/__init__.py": "", "src/sub/a.py": "", "w.py": walk}
+        )
+    )
+
+    found = codebase.import_module("w").found
+
+    assert [name.partition(".src.")[2] for name in found] == ["sub", "sub.a"]
+
+
 def test_a_relative_import_beyond_the_top_fails_as_in_a_plain_folder(zipped):
     codebase = UniqueCodebase(
         zipped({"src/up.py": "from .. import a", "top.py": "from . import a", "a.py": ""})

@@ -108,3 +108,15 @@ def test_a_codebases_module_runs_as_main(zipped, files):
     )
 
     assert done.stdout == f"{codebase.library_name}.src.own\n", done.stderr
+
+
+def test_templates_are_found_by_the_name_of_a_package_of_the_codebase(zipped):
+    pytest.importorskip("jinja2")
+    load = """
+        import jinja2
+        loader = jinja2.PackageLoader("src", "pages")
+        page = jinja2.Environment(loader=loader, autoescape=True).get_template("a.html").render()
+    """
+    files = {"src/__init__.py": "", "src/pages/a.html": "hello", "src/web.py": load}
+
+    assert UniqueCodebase(zipped(files)).import_module("src.web").page == "hello"

@@ -155,9 +155,10 @@ def _wrap_functions() -> None:
     config = sys.modules.get("logging.config")
     if config is not None:  # it keeps the __import__ that it found when it was imported
         vars(config)["BaseConfigurator"].importer = staticmethod(builtins.__import__)
-    _wrap(importlib, "import_module", package=1)
-    _wrap(importlib.util, "find_spec", package=1)
+    _wrap(importlib, "import_module")
+    _wrap(importlib.util, "find_spec")
     _wrap(pkgutil, "get_data")
+    _wrap(pkgutil, "walk_packages")
     _wrap(runpy, "run_module")
     resources = "files contents is_resource open_binary open_text path read_binary read_text"
     for name in resources.split():
@@ -202,31 +203,32 @@ def _finding(original: Callable[..., Any]) -> Callable[..., Any]:
     return find_class
 
 
-def _wrap(module: Any, function: str, *, package: int | None = None) -> None:
-    """Translate the first argument of a function, for callers inside a codebase.
+def _wrap(module: Any, function: str) -> None:
+    """Translate what names a module in a function's arguments, for callers inside a codebase.
 
-    ``package`` is the position of the package that a relative name counts from, if it has one.
+    That is the first one, and the package or prefix that another name counts from.
     """
     original = getattr(module, function)
-    first = next(iter(inspect.signature(original).parameters))
+    parameters = list(inspect.signature(original).parameters)
+    named = {parameters[0], "package", "prefix"}
 
     # importlib.resources.files() looks for the frame that called it, and skips this very name.
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         frame = caller_or_none()
         world = calling_world(frame)
-        if world is None and function == "import_module":
-            world = served_world(frame, args[0] if args else kwargs.get(first))
+        if world is None:
+            world = served_world(frame, args[0] if args else kwargs.get(parameters[0]))
         if world is None:
             return original(*args, **kwargs)
-        if args and isinstance(args[0], str):
-            args = (_translate(world, args[0]), *args[1:])
-        elif isinstance(kwargs.get(first), str):
-            kwargs[first] = _translate(world, kwargs[first])
-        if package is not None and len(args) > package and isinstance(args[package], str):
-            args = (*args[:package], _translate(world, args[package]), *args[package + 1 :])
-        elif isinstance(kwargs.get("package"), str):
-            kwargs["package"] = _translate(world, kwargs["package"])
+
+        def own(parameter: str, value: Any) -> Any:
+            is_name = parameter in named and isinstance(value, str)
+            return _translate(world, value) if is_name else value
+
+        of_places = [*parameters, *[""] * len(args)]  # the last may take any number of values
+        args = tuple(map(own, of_places, args))
+        kwargs = {parameter: own(parameter, value) for parameter, value in kwargs.items()}
         try:
             return original(*args, **kwargs)
         except ImportError as error:
