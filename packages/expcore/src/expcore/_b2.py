@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -25,17 +23,19 @@ from expcore._atomic import open_atomic
 from expcore._b2_claims import CLAIMS, claimed
 from expcore._b2_connection import Body, connect, known_digest, superseded
 from expcore._b2_errors import translated
-from expcore._b2_upload import send
+from expcore._b2_list import listed
+from expcore._b2_upload import of_known_length, send
 from expcore._credentials import B2Key
+from expcore._data import receive
 from expcore._download import LARGE_BYTES, download_parts
 from expcore._keys import check_key, check_parts, check_prefix, refused_at_the_end
-from expcore._storage import Prefix, Stat, Storage, check_range, is_stream, receive
+from expcore._storage import Prefix, Stat, Storage, check_range
 from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 PAGE_KEYS = 1000
 MAX_PART_BYTES = 250
@@ -110,7 +110,7 @@ class B2Storage(Storage):
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
-        return self._stat(key, self._upload(self._name(key), data, f"write {key!r}"))
+        return self._upload(key, data)
 
     def write_new(self, key: str, data: Data) -> Stat:
         """Store bytes under a free key; see :class:`Storage`."""
@@ -167,8 +167,7 @@ class B2Storage(Storage):
         progress: Callable[[int], object] | None = None,
     ) -> Stat:
         """Store a file's contents; see :class:`Storage`."""
-        done = self._upload(self._name(key), Path(path), f"write {key!r}", progress)
-        return self._stat(key, done)
+        return self._upload(key, Path(path), progress)
 
     def download(
         self,
@@ -212,54 +211,22 @@ class B2Storage(Storage):
         return Stat(key, size, found.upload_timestamp / 1000, digest)
 
     def _upload(
-        self,
-        name: str,
-        data: Data,
-        action: str,
-        progress: Callable[[int], object] | None = None,
-    ) -> Any:
-        if not isinstance(data, Path) and is_stream(data):
-            # B2 wants to know the length first, and a large stream is sent by several threads.
-            with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
-                path = Path(folder, "value")
-                with path.open("wb") as file:
-                    shutil.copyfileobj(data, file, 1 << 20)
-                return self._upload(name, path, action)
-        with self._translated(action):
-            return send(self._connect(), name, data, progress)
+        self, key: str, data: Data, progress: Callable[[int], object] | None = None
+    ) -> Stat:
+        name = self._name(key)
+        with of_known_length(data) as value, self._translated(f"write {key!r}"):
+            return self._stat(key, send(self._connect(), name, value, progress))
 
     def _list(self, prefix: str, delimiter: str | None) -> Iterator[Stat | Prefix]:
-        with refused_at_the_end() as is_key:
-            yield from self._pages(prefix, delimiter, is_key)
-
-    def _pages(
-        self, prefix: str, delimiter: str | None, is_key: Callable[[str], bool]
-    ) -> Iterator[Stat | Prefix]:
-        start: str | None = self.prefix + prefix
-        group = None
-        while start is not None:
+        def page_from(start: str) -> Any:
             with self._translated(f"list {prefix!r}"):
                 bucket = self._connect()
-                page = bucket.api.session.list_file_names(
+                return bucket.api.session.list_file_names(
                     bucket.id_, start, PAGE_KEYS, self.prefix + prefix
                 )
-            start = page["nextFileName"]
-            for file in page["files"]:
-                key: str = file["fileName"].removeprefix(self.prefix)
-                if key.startswith(CLAIMS) or key.endswith("/"):  # markers: ours, of folders
-                    continue
-                if not is_key(key):
-                    continue
-                end = key.find(delimiter, len(prefix)) if delimiter else -1
-                if delimiter is None or end < 0:
-                    digest = known_digest(file["contentSha1"], file["fileInfo"])
-                    yield Stat(key, file["contentLength"], file["uploadTimestamp"] / 1000, digest)
-                elif (head := key[: end + len(delimiter)]) != group:
-                    group = head
-                    yield Prefix(head)
-            if group is not None and start is not None and start.startswith(self.prefix + group):
-                # The rest of the group need not be looked at: its last name sorts before this.
-                start = f"{self.prefix}{group[:-1]}{chr(ord(group[-1]) + 1)}"
+
+        with refused_at_the_end() as is_key:
+            yield from listed(page_from, self.prefix, prefix, delimiter, is_key)
 
     def _delete_versions(self, name: str, action: str) -> None:
         with self._translated(action):

@@ -7,19 +7,40 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expcore._b2_connection import DIGEST_INFO, listener
+from expcore._data import is_stream, read_all
 from expcore._digest import digest_bytes, digest_file
-from expcore._storage import read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from typing_extensions import Buffer
 
+    from expcore._data import Data
+
 KIND = "application/octet-stream"
+
+
+@contextmanager
+def of_known_length(data: Data) -> Generator[Buffer | Path]:
+    """Put what a stream holds into a file: B2 wants to know the length first.
+
+    A large file is also sent by several threads, which a stream could not be.
+    """
+    if isinstance(data, Path) or not is_stream(data):
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
+        path = Path(folder, "value")
+        with path.open("wb") as file:
+            shutil.copyfileobj(data, file, 1 << 20)
+        yield path
 
 
 def send(

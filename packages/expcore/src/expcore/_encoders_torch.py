@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 256
 _HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
+_ORDINARY: Any = torch.Tensor
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
 # What follows from the rest of a module; recurrent ones keep their weights in a list once more.
 _DERIVED = {
@@ -41,7 +42,7 @@ def _tensor(value: Any, walk: Walk) -> bytes:
     ]  # fmt: skip
     encoded = [walk.encode(part) for part in parts]
     kind: Any = type(value)
-    if kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ and not value.is_nested:
+    if kind.__torch_dispatch__ is not _ORDINARY.__torch_dispatch__ and not value.is_nested:
         return walk.join("tensor", [*encoded, _wrapped(value, walk)])
     plain = value.detach()
     own: dict[str, Any] = {}

@@ -1,8 +1,7 @@
 """Values as files of any file system that fsspec knows (extra ``fsspec``).
 
-Object stores (S3, GCS, Azure, ...) put a value in place at once. Elsewhere (SFTP, SMB, ...) a
-value is written under a temporary name and moved. ``write_new`` uses the file system's own
-exclusive creation; on S3 and GCS that is atomic, elsewhere it is as good as the file system's.
+Object stores (S3, GCS, Azure, ...) put a value in place at once; elsewhere (SFTP, SMB, ...) it
+gets a temporary name and is moved. Claims are atomic on S3 and GCS, elsewhere as good as may be.
 """
 
 # Values of any type pass through here; what is known of them is checked where it is used.
@@ -21,11 +20,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from expcore._atomic import write_file
+from expcore._data import read_all
 from expcore._fsspec_errors import Body, translated
 from expcore._fsspec_put import put
 from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
 from expcore._s3_uploads import discard_uploads
-from expcore._storage import Prefix, Stat, Storage, check_range, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range
 from expcore._temporary import beside, target_of
 from expcore._urls import without_credentials
 from expcore.errors import (
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Iterator
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 PUTS_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
 _OPTIONS_GO_ON = {"sftp", "ssh"}  # to paramiko, which refuses what it does not know
@@ -70,10 +70,11 @@ class FsspecStorage(Storage):
         except ImportError as error:  # s3fs, gcsfs, paramiko, ...
             raise MissingExtraError(f"the storage {self.url} ({error})", "fsspec") from None
         except ValueError as error:
-            raise UnknownSchemeError(self.url, ("those of fsspec",)) from error
+            cause = None if self._is_secret else error
+            raise UnknownSchemeError(self.url, ("those of fsspec",)) from cause
         self._root: str = root.rstrip("/")
-        protocol = self._fs.protocol
-        protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        known: str | tuple[str, ...] = self._fs.protocol
+        protocols = {known} if isinstance(known, str) else {*known}
         self._at_once = bool(protocols & PUTS_AT_ONCE)
         self._is_local = "file" in protocols
         self._is_s3 = "s3" in protocols
@@ -116,7 +117,9 @@ class FsspecStorage(Storage):
         if isinstance(data, Path):
             data.stat()  # a file that is missing here is no missing key
         with self._translated(f"write {key!r}"):
-            target = path if self._at_once else self._beside(path)
+            target = path
+            if not self._at_once:
+                target = str(beside(PurePosixPath(path), secrets.token_hex(8)))
             try:
                 self._make_room(path, key)
                 put(self._fs, target, data, progress)
@@ -135,8 +138,7 @@ class FsspecStorage(Storage):
         with self._translated(f"claim {key!r}"):
             try:
                 self._make_room(path, key)
-                # In these two fsspec only looks before it writes.
-                if self._is_local:
+                if self._is_local:  # there fsspec only looks before it writes
                     write_file(path, value, overwrite=False)
                 else:
                     self._fs.pipe_file(path, value, mode="create")
@@ -199,9 +201,6 @@ class FsspecStorage(Storage):
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
-
-    def _beside(self, path: str) -> str:
-        return str(beside(PurePosixPath(path), secrets.token_hex(8)))
 
     def _info(self, path: str, key: str) -> Any:
         try:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expcore._data import copy, is_stream, read_all
 from expcore._s3_uploads import upload_parts
-from expcore._storage import copy, is_stream, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 WHOLE_BYTES = 16 << 20
 """Streams and files up to this size are sent as one request."""

@@ -20,7 +20,7 @@ from expcore.errors import InvalidKey, KeyExists, KeyNotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 MAX_PART_BYTES = 255
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._atomic import open_atomic, write_file
-from expcore._storage import copy, is_stream
+from expcore._data import copy, is_stream
 from expcore._stream import staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 
 def open_value(path: Path) -> BinaryIO:

@@ -7,15 +7,16 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
+from expcore._data import read_all
 from expcore._digest import digest_bytes
 from expcore._keys import check_key, check_prefix
-from expcore._storage import Prefix, Stat, Storage, check_range, group, read_all
+from expcore._storage import Prefix, Stat, Storage, check_range, group
 from expcore.errors import KeyExists, KeyNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 
 class MemoryStorage(Storage):

@@ -8,27 +8,24 @@ the service asked for; all else is final.
 from __future__ import annotations
 
 import io
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import tenacity
 
 from expcore._keys import check_prefix
-from expcore._storage import Prefix, Stat, Storage, copy
+from expcore._resume import Resuming, ValueChanged, replayable
+from expcore._storage import Prefix, Stat, Storage
 from expcore.errors import IntegrityError, StorageUnavailable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
-    from expcore._storage import Data
+    from expcore._data import Data
 
 T = TypeVar("T")
-SPOOL_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +74,6 @@ class Retry:
         )
 
 
-class ValueChanged(IntegrityError):
-    """A value was replaced while it was being read, after its stream broke."""
-
-    remedy = "read it again from its start"
-
-
 def _may_pass(error: BaseException) -> bool:
     worth_it = isinstance(error, (StorageUnavailable, IntegrityError))
     return worth_it and not isinstance(error, ValueChanged)
@@ -108,17 +99,17 @@ class RetryingStorage(Storage):
 
     def open_read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open a value; if the connection breaks, go on where it broke."""
-        raw = _Resuming(self, key, start, stop)
+        raw = Resuming(self.inner, self.retry, key, start, stop)
         return io.BufferedReader(raw, 1 << 17)
 
     def write(self, key: str, data: Data) -> Stat:
         """Store bytes; see :class:`Storage`."""
-        with _replayable(data) as again:
+        with replayable(data) as again:
             return self.retry.call(lambda: self.inner.write(key, again()))
 
     def write_new(self, key: str, data: Data) -> Stat:
         """Store bytes under a free key; see :class:`Storage`."""
-        with _replayable(data) as again:
+        with replayable(data) as again:
             return self.retry.call(lambda: self.inner.write_new(key, again()))
 
     def stat(self, key: str) -> Stat:
@@ -219,64 +210,3 @@ class _Furthest:
                 self._progress(further)
 
         return advance
-
-
-class _Resuming(io.RawIOBase):
-    """Reads a value, and opens it again at the same place when that fails."""
-
-    def __init__(self, storage: RetryingStorage, key: str, start: int, stop: int | None) -> None:
-        self._storage, self._key = storage, key
-        self._place, self._stop = start, stop
-        self._file: BinaryIO | None = None  # for close(), should opening fail
-        self._file = storage.retry.call(lambda: storage.inner.open_read(key, start, stop))
-        self._version = getattr(self._file, "version", None)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._storage.retry.call(lambda: self._read_once(buffer))
-
-    def _read_once(self, buffer: Any) -> int:
-        if self._file is None:
-            file = self._storage.inner.open_read(self._key, self._place, self._stop)
-            if self._version is None or getattr(file, "version", None) != self._version:
-                file.close()
-                detail = "the connection broke, and the value may have changed since"
-                raise ValueChanged(self._storage.url, f"read {self._key!r}", detail)
-            self._file = file
-        try:
-            piece = self._file.read(len(buffer))
-        except StorageUnavailable:
-            self._file.close()
-            self._file = None
-            raise
-        buffer[: len(piece)] = piece
-        self._place += len(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
-
-
-@contextmanager
-def _replayable(data: Data) -> Generator[Callable[[], Data]]:
-    """Yield a function that gives the same bytes each time; a stream is kept in a file."""
-    if isinstance(data, Path) or not hasattr(data, "read"):
-        yield lambda: data
-        return
-    stream = cast("BinaryIO", data)
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        if not stream.seekable():
-            copy(stream, cast("BinaryIO", spool))
-            stream = cast("BinaryIO", spool)
-            stream.seek(0)
-        start = stream.tell()
-
-        def again() -> BinaryIO:
-            stream.seek(start)
-            return stream
-
-        yield again
