@@ -7,16 +7,15 @@ what :func:`register_type` was told, every decorated class, the annotations and 
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import inspect
-import typing
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._annotations import types_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 MAX_DEPTH = 100
 KNOW_HOW = "torch_saveload.register_type({name}, encode, decode) makes it known"
@@ -107,7 +106,7 @@ class KnownTypes:
             return entry.type
         if self._found is None:
             self._found = {}
-            for found in _types_of(self.cls):
+            for found in types_of(self.cls):
                 self._found.setdefault(found.__qualname__, found)
         return self._found.get(name)
 
@@ -134,48 +133,3 @@ def torch_value(name: str) -> object:
         return value if isinstance(value, type) and issubclass(value, nn.Module) else None
     is_function = inspect.isroutine(value) and not inspect.isclass(value)
     return value if is_function and getattr(value, "__name__", "") == last else None
-
-
-def _types_of(cls: type) -> Iterator[type]:
-    for base in cls.__mro__:
-        init = base.__dict__.get("__init__")
-        if init is None or not callable(init):
-            continue
-        init = inspect.unwrap(init)
-        for hint in _hints(init):
-            yield from _walk(hint, 0)
-        try:
-            parameters = inspect.signature(init).parameters.values()
-        except (TypeError, ValueError):
-            continue
-        for parameter in parameters:
-            if parameter.default is not parameter.empty:
-                yield from _walk(type(parameter.default), 0)
-
-
-def _hints(of: Any) -> Iterator[object]:
-    """Yield the annotations, each on its own: one that cannot be resolved hides no other."""
-    owner = inspect.getmodule(of)
-    scope = getattr(of, "__globals__", None) or getattr(owner, "__dict__", {})
-    inner = inspect.getclosurevars(of).nonlocals if inspect.isfunction(of) else {}
-    for hint in getattr(of, "__annotations__", {}).values():
-        try:
-            holder = type("holder", (), {"__annotations__": {"hint": hint}})
-            yield typing.get_type_hints(holder, scope, dict(inner))["hint"]
-        except Exception:  # noqa: S112 - a name that exists for type checkers only
-            continue
-
-
-def _walk(hint: Any, depth: int) -> Iterator[type]:
-    if depth > MAX_DEPTH:
-        return
-    for part in typing.get_args(hint):
-        yield from _walk(part, depth + 1)
-    if not isinstance(hint, type):
-        return
-    if issubclass(hint, enum.Enum) or hasattr(hint, "_fields"):
-        yield hint
-    elif dataclasses.is_dataclass(hint):
-        yield hint
-        for field_hint in _hints(hint):
-            yield from _walk(field_hint, depth + 1)
