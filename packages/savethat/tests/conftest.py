@@ -18,7 +18,7 @@ from loguru import logger
 
 import expcore
 import savethat
-from savethat import _background, _plugins, _project_dir, _run_sync
+from savethat import _background, _plugins, _project_dir, _run_sync, _secret
 from savethat._config import Config
 
 MAIN = """
@@ -71,6 +71,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     _plugins._load.cache_clear()
     _project_dir._project_dirs.clear()
+    _secret._texts.clear()
 
 
 @pytest.fixture

@@ -258,7 +258,14 @@ def test_spans(text: str, span: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--last", "soon"], ["--after", "soon"], ["--last", "1h", "--after", "2026-01-01"]]
+    "words",
+    [
+        ["--last", "soon"],
+        ["--last", "999999d"],
+        ["--last", "inf"],
+        ["--after", "soon"],
+        ["--last", "1h", "--after", "2026-01-01"],
+    ],
 )
 def test_wrong_times_are_refused(project: Project, words: list[str]) -> None:
     project("ls", *words, status=2)

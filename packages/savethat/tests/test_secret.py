@@ -7,8 +7,10 @@ import json
 import pickle
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,30 @@ def test_no_file_of_the_run_has_it(
     assert "printed ***" in kept
     for leak in ("hunter2", "424242"):
         assert leak not in kept
+
+
+def test_no_run_of_the_process_writes_the_secret_of_another(
+    storage: savethat.Storage,
+    node_that: Callable[..., savethat.Node[Any, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    savethat.set_project_dir(storage.storage_path)
+    monkeypatch.setattr("sys.argv", ["prog", "--token", "424242"])
+
+    def login(node: savethat.Node[Any, Any]) -> None:
+        savethat.create_node(Login, {"token": "hunter2"}, storage=node.storage).run()
+
+    class Outer(Login):
+        def _run(self) -> object:
+            node_that(lambda _: print("careless", self.args.token.value)).run()
+            return node_that(login).run()
+
+    savethat.create_node(Outer, {"token": "424242"}, storage=storage).run()
+    node_that(lambda _: None).run()
+
+    kept = [everything(folder) for folder in storage.storage_path.iterdir()]
+    assert len(kept) == 5
+    assert [text for text in kept if "hunter2" in text or "424242" in text] == []
 
 
 def test_the_files_stay_json_whatever_the_secret_is(

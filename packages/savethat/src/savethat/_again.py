@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def main(file: Path) -> None:
     """Run the node that a task names, and compare its results with those of the earlier run."""
     task: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    file.unlink()  # it may hold secrets
     node = _make_node(task)
     outcome: dict[str, Any] = {"then": None, "now": None, "differences": []}
     try:

@@ -15,7 +15,7 @@ from savethat._options import COMMANDS
 from savethat.errors import NotWritable, SavethatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from savethat._files import PathLike
     from savethat._node import Node
@@ -84,7 +84,7 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
         project.credential_file, project.must_have_credentials = given.credentials, True
     words = rest + argv[before:]
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_help(project), file=sys.stdout if words else sys.stderr)
+        _print(_help(project), at_once=False, to=sys.stdout if words else sys.stderr)
         return None
     name = words[0]
     if name not in COMMANDS:
@@ -111,16 +111,17 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
     return None
 
 
-def _print(lines: Iterable[str], *, at_once: bool) -> None:
+def _print(lines: Iterable[str], *, at_once: bool, to: TextIO | None = None) -> None:
+    stream = to or sys.stdout
     try:
         if at_once:
             for line in lines:
-                print(printable(line), flush=True)
+                print(printable(line), file=stream, flush=True)
         else:  # print() takes a while for thousands of lines
-            sys.stdout.write(printable("\n".join([*lines, ""])))
-            sys.stdout.flush()
+            stream.write(printable("\n".join([*lines, ""])))
+            stream.flush()
     except BrokenPipeError:  # of `ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Refusals:
@@ -142,12 +143,12 @@ def _refuse(project: Project, reason: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def _help(project: Project) -> str:
-    lines = ["Here is a list with all available actions:"]
-    lines += [f"    {name:<10} {text}" for name, (text, _) in COMMANDS.items()]
-    lines += ["", f"For more information on an action execute: {project.program} ACTION --help"]
-    lines += ["Before the action: --debug (show more), --credentials FILE (for the remote)"]
-    return "\n".join(lines)
+def _help(project: Project) -> Iterator[str]:
+    yield "Here is a list with all available actions:"
+    yield from (f"    {name:<10} {text}" for name, (text, _) in COMMANDS.items())
+    yield ""
+    yield f"For more information on an action execute: {project.program} ACTION --help"
+    yield "Before the action: --debug (show more), --credentials FILE (for the remote)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -135,7 +135,7 @@ class Project:
         question = f"\nAre you sure you want to DELETE these runs ({where})? (y/n) "
         try:
             return self.ask(question).strip().lower() in ("y", "yes")
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             return False
 
     def download(self, options: argparse.Namespace) -> Iterator[str]:

@@ -33,9 +33,11 @@ def parse_span(text: str) -> timedelta:
     unit = text[-1:].lower()
     number = text[:-1] if unit in units else text
     try:
-        return timedelta(**{units.get(unit, "minutes"): float(number)})
-    except ValueError:
+        span = timedelta(**{units.get(unit, "minutes"): float(number)})
+        datetime.now(UTC) - span  # there is no year before the first
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is not like 30m, 3h or 2d") from None
+    return span
 
 
 def _add_nothing(_: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from savethat._reproducible import reproducible_facts, write_reproducible
 from savethat._results import write_results
 from savethat._run_sync import RunSync
 from savethat._script import describe_class, stop_loading
-from savethat._secret import redact, secrets_in
+from savethat._secret import keep_secret, redact, secrets_in
 from savethat._signals import Terminated, termination
 from savethat._state import RunState
 from savethat.errors import SavethatWarning
@@ -60,7 +60,7 @@ def carry_out(node: Node[Any, T], state: RunState) -> T:
     run = RunContext(
         key=node.key, folder=node.output_dir, project_dir=node.project_dir, node=state.node
     )
-    secrets = secrets_in(node.args) + node.storage.config.secrets
+    secrets = keep_secret(secrets_in(node.args) + node.storage.config.secrets)
     sync = RunSync(node.storage, run.key, state)
     heart, uploads = Heart(run.folder, state, sync.tell), Uploads(sync.upload_settled)
     with termination() as request, heart, uploads:

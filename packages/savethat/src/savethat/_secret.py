@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 HIDDEN = "***"
+_texts: list[str] = []
 
 
 class Secret(Generic[T]):
@@ -80,6 +81,18 @@ def secrets_in(value: object) -> list[str]:
     else:
         return []
     return [text for part in parts for text in secrets_in(part)]
+
+
+def keep_secret(texts: Iterable[str]) -> list[str]:
+    """Note texts that no run of this process may write.
+
+    What one run was given may be on the command line of all, and in the log of the run around it.
+
+    Returns:
+        All such texts; the list grows when there are more.
+    """
+    _texts.extend(text for text in texts if text not in _texts)
+    return _texts
 
 
 def redact(value: T, secrets: Sequence[str]) -> T:
