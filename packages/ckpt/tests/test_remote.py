@@ -173,3 +173,31 @@ def test_a_storage_that_is_down_hides_nothing_that_is_here(url, net, monkeypatch
     forget_local()
     with pytest.raises(ConnectionError, match="no route"):
         checkpoint.restore(net)
+
+
+def test_what_is_there_is_listed_on_another_machine(url, net, monkeypatch) -> None:
+    with ckpt.Checkpoint(url, 3, verbose=False) as checkpoint:
+        for idx, loss in ((1, 0.1), (2, 0.5), (3, 0.3)):
+            save(checkpoint, net, idx, metrics={"loss": loss})
+    forget_local()
+    checkpoint = ckpt.Checkpoint(url, 3, verbose=False)
+    open_read = expcore.LocalStorage.open_read
+
+    assert [saved.step for saved in checkpoint.all()] == [1, 2, 3]
+    assert checkpoint.latest().step == 3
+    assert checkpoint.restore(net, idx=checkpoint.best("loss").step)[0] == 1
+
+    def gone(storage, key, *args):
+        if key.endswith("2.npz"):
+            storage.delete(key)
+        return open_read(storage, key, *args)
+
+    monkeypatch.setattr(expcore.LocalStorage, "open_read", gone)
+    assert [saved.step for saved in ckpt.Checkpoint(url, 3, verbose=False).all()] == [1, 3]
+
+    def down(*_, **__):
+        raise ConnectionError("no route to the storage")
+
+    monkeypatch.setattr(expcore.LocalStorage, "list", down)
+    with pytest.warns(UserWarning, match="more checkpoints: no route"):
+        assert [saved.step for saved in checkpoint.all()] == [1]

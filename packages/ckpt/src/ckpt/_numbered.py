@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -96,12 +97,16 @@ class Numbered:
         return given if Path(given).absolute() == path else os.fspath(path)
 
     def all(self) -> list[Saved]:
-        """The checkpoints that look whole, oldest first, with step, time, metrics and size."""
-        return self._folder.saved()[::-1]
+        """The checkpoints that look whole, oldest first, with step, time, metrics and size.
+
+        Those of a storage are among them; the path is where :meth:`ckpt.Checkpoint.restore` puts
+        one that is not here yet.
+        """
+        return self._saved()[::-1]
 
     def latest(self) -> Saved | None:
         """The newest checkpoint that looks whole; None if there is none."""
-        return next(iter(self._folder.saved()), None)
+        return next(iter(self._saved()), None)
 
     def best(
         self, metric: str | None = None, mode: Literal["min", "max"] | None = None
@@ -118,8 +123,18 @@ class Numbered:
         name = metric or self.retention.metric
         if name is None:
             raise InvalidOptionError("metric", None, "a name, here or in the Retention")
-        found = ranked(self._folder.saved(), name, mode or self.retention.mode)
+        found = ranked(self._saved(), name, mode or self.retention.mode)
         return next(iter(found), None)
+
+    def _saved(self) -> list[Saved]:
+        """The checkpoints here, and in the storage, newest first."""
+        found: dict[int, Saved] = {}
+        try:
+            found = {} if self._remote is None else {s.step: s for s in self._remote.saved()}
+        except Exception as error:
+            warnings.warn(f"could not look for more checkpoints: {error}", stacklevel=3)
+        found |= {saved.step: saved for saved in self._folder.saved()}
+        return sorted(found.values(), key=lambda saved: saved.step, reverse=True)
 
 
 def _retention(keep: int | Retention) -> Retention:

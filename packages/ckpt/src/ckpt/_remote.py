@@ -67,7 +67,7 @@ class Remote:
             stat = there.get(number)
             if path == saved or stat is None:
                 self.storage.upload(path, self._key(path.name))
-        found = self._saved()
+        found = self.saved()
         kept = retention.kept(found) | {self.folder.number(saved.name)}
         for each in found:
             if each.step not in kept:
@@ -121,6 +121,19 @@ class Remote:
             path.unlink(missing_ok=True)
             self._fetched.discard(path)
 
+    def saved(self) -> list[Saved]:
+        """The checkpoints there that look whole."""
+        out: list[Saved] = []
+        for number, stat in self._listing().items():
+            try:
+                metrics = self._metrics_of(stat)
+            except KeyNotFound:  # another machine has deleted it since it was listed
+                continue
+            if metrics is not None:
+                path = self.folder.path_of(number)
+                out.append(Saved(number, path, written(stat.mtime), stat.size, metrics))
+        return out
+
     def numbers(self) -> set[int]:
         """The numbers of the checkpoints there."""
         return set(self._listing())
@@ -137,15 +150,6 @@ class Remote:
                 if number is not None:
                     found[number] = stat
         return found
-
-    def _saved(self) -> list[Saved]:
-        out: list[Saved] = []
-        for number, stat in self._listing().items():
-            metrics = self._metrics_of(stat)
-            if metrics is not None:
-                path = self.folder.path_of(number)
-                out.append(Saved(number, path, written(stat.mtime), stat.size, metrics))
-        return out
 
     def _metrics_of(self, stat: Stat) -> Mapping[str, float] | None:
         """What a file was saved with; None if it is broken, and so neither counted nor deleted."""
