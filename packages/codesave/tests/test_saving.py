@@ -364,6 +364,21 @@ def test_without_git_nested_gitignore_files_hold(tree, tmp_path):
 
 
 @pytest.mark.usefixtures("has_git")
+@pytest.mark.parametrize("name", [".gitignore", ".codesaveignore"])
+@pytest.mark.parametrize("line", ["build\\", "!", "/", "a**\\", "[", "\\"])
+def test_lines_that_are_no_patterns_ignore_nothing(line, name, tree, tmp_path):
+    folder = tree({name: f"{line}\n*.log\n", "build/a.py": "", "b.log": ""})
+
+    assert names(save(folder, tmp_path)) == {name, "build/a.py"}
+
+
+def test_ignore_files_of_windows_editors_are_read(tree, tmp_path):
+    """They begin with a byte order mark, and their lines end in a carriage return."""
+    folder = tree({".gitignore": b"\xef\xbb\xbfdata\r\n*.log\r\n", "data/x": "", "b.log": ""})
+
+    assert names(save(folder, tmp_path)) == {".gitignore"}
+
+
 def test_with_git_the_files_are_those_that_git_lists(tree, tmp_path):
     folder = tree(IGNORE_TREE)
     without = names(save(folder, tmp_path))

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Protocol, cast
+from codecs import BOM_UTF8
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from codesave._git import run_git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pathspec import GitIgnoreSpec, RegexPattern
+    from pathspec import RegexPattern
 
+
+_Pattern: TypeAlias = "tuple[re.Pattern[str], bool]"
+"""What a line matches, and whether that stays out."""
 
 _FOLDERS_BELOW = re.compile(r"(/\*\*)+/[ ]*$")
 """``a/**/`` names all folders below ``a``; pathspec takes it for ``a/``."""
@@ -57,28 +61,26 @@ class PatternIgnore:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
-        self._specs: list[tuple[str, GitIgnoreSpec]] = []
+        self._rules: list[tuple[str, list[_Pattern]]] = []
 
     def enter(self, folder: Path, relative: str) -> None:
         """Read the folder's ignore files."""
-        from pathspec import GitIgnoreSpec
-
         for name in self._names:
             try:
-                lines = (folder / name).read_text("utf-8", "surrogateescape").splitlines()
+                lines = (folder / name).read_bytes().removeprefix(BOM_UTF8).split(b"\n")
             except OSError:
                 continue
             base = relative + "/" if relative else ""
-            lines = [_FOLDERS_BELOW.sub("/**/*/", line) for line in lines]
-            self._specs.append((base, GitIgnoreSpec.from_lines(lines)))
+            texts = [line.decode("utf-8", "surrogateescape") for line in lines]
+            self._rules.append((base, [found for text in texts for found in _patterns(text)]))
 
     def ignores(self, relative: str, *, is_folder: bool) -> bool:
         """Whether the last matching pattern leaves the path out."""
         slash = "/" if is_folder else ""
         decision = False
-        for base, spec in self._specs:
+        for base, patterns in self._rules:
             if relative.startswith(base):
-                found = _last_match(spec, relative[len(base) :] + slash)
+                found = _last_match(patterns, relative[len(base) :] + slash)
                 decision = decision if found is None else found
         return decision
 
@@ -87,17 +89,28 @@ class PatternIgnore:
         return False
 
 
-def _last_match(spec: GitIgnoreSpec, path: str) -> bool | None:
+def _patterns(line: str) -> list[_Pattern]:
+    """The pattern in a line, if there is one; to git one that ends in a backslash is none."""
+    from pathspec import GitIgnoreSpec
+
+    text = _FOLDERS_BELOW.sub("/**/*/", line.removesuffix("\r"))
+    try:
+        found = cast("list[RegexPattern]", list(GitIgnoreSpec.from_lines([text]).patterns))
+    except ValueError:
+        return []
+    return [(one.regex, bool(one.include)) for one in found if one.regex is not None]
+
+
+def _last_match(patterns: list[_Pattern], path: str) -> bool | None:
     """Whether the last pattern that matches the path itself leaves it out; None without one.
 
     pathspec also lets a pattern that matches a folder decide about all below it. The walk asks
     about each folder before what is in it, so that a folder left out is never entered, and one
     that is taken in (``!logs/``) takes in nothing that another pattern (``*.log``) leaves out.
     """
-    for pattern in reversed(cast("list[RegexPattern]", list(spec.patterns))):
-        regex = cast("re.Pattern[str] | None", pattern.regex)  # None for a comment
-        if regex is not None and _matches(regex, path):
-            return pattern.include
+    for regex, ignores in reversed(patterns):
+        if _matches(regex, path):
+            return ignores
     return None
 
 
