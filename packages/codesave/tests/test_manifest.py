@@ -86,6 +86,21 @@ def test_secrets_are_not_in_the_diff(repository, tmp_path, change):
     assert b"ghp_secret" not in contents
 
 
+def test_the_users_taste_in_diffs_makes_no_difference(repository, tmp_path, monkeypatch):
+    folder, git = repository
+    (folder / "a.py").write_text("".join(f"x = {i}\n" for i in range(30)))
+    git("commit", "-qam", "more")
+    (folder / "a.py").write_text("".join(f"x = {i % 19}\n" for i in range(30)))
+    plain = checkpoint(folder, tmp_path / "a.zip", verbose=False)
+    (tmp_path / "config").write_text(
+        "[diff]\nnoprefix = true\ncontext = 1\ninterHunkContext = 9\nalgorithm = patience\n"
+        "[core]\nabbrev = 20\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+
+    assert checkpoint(folder, tmp_path / "b.zip", verbose=False).digest == plain.digest
+
+
 def test_a_subfolder_of_a_repository_names_its_own_changes(repository, tmp_path):
     folder, _ = repository
     (folder / "sub/b.py").write_text("2\n")

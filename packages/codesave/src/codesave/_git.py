@@ -26,6 +26,12 @@ class GitState(TypedDict):
 _SET_INSIDE_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
 """These would make git answer for another repository than the folder's."""
 
+_PLAIN_DIFF = (
+    "--no-color --no-ext-diff --no-textconv --no-renames --relative --full-index --unified=3 "
+    "--inter-hunk-context=0 --diff-algorithm=myers --src-prefix=a/ --dst-prefix=b/"
+).split()
+"""A diff that is the same for everybody, whatever their configuration says of diffs."""
+
 
 def run_git(folder: Path, *args: str) -> bytes | None:
     """What git prints, or None where it fails: no git, no repository, or the answer "no"."""
@@ -93,11 +99,10 @@ def _diff(folder: Path, saved: Collection[str]) -> str:
         for name in changed
         if name not in saved and (is_secret(name) or os.path.lexists(folder / name))
     ]
-    plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--relative")
     out = run_git(
         folder,
         "diff",
-        *plain,
+        *_PLAIN_DIFF,
         "HEAD",
         "--",
         ".",
