@@ -26,10 +26,19 @@ class GitState(TypedDict):
 _SET_INSIDE_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
 """These would make git answer for another repository than the folder's."""
 
-_PLAIN_DIFF = (
-    "--no-color --no-ext-diff --no-textconv --no-renames --relative --full-index --unified=3 "
-    "--inter-hunk-context=0 --diff-algorithm=myers --src-prefix=a/ --dst-prefix=b/"
-).split()
+_PLAIN_DIFF = [
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-renames",
+    "--relative",
+    "--full-index",
+    "--unified=3",
+    "--inter-hunk-context=0",
+    "--diff-algorithm=myers",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+]
 """A diff that is the same for everybody, whatever their configuration says of diffs."""
 
 
