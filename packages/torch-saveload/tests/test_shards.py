@@ -227,6 +227,22 @@ def test_a_set_that_is_replaced_while_it_is_read_is_read_as_the_new_one(monkeypa
     assert equal(Net.load("m.safetensors"), new)
 
 
+@pytest.mark.parametrize(("before", "after"), [(130, None), (None, 130)])
+def test_a_file_may_take_the_place_of_a_set_while_it_is_read(before, after, monkeypatch):
+    from torch_saveload import _file
+
+    Net().save("m.safetensors", max_shard_size=before)
+    new, open_ordinary = Net(fill=0.25), _file.open_ordinary
+
+    def late(path):
+        monkeypatch.setattr(_file, "open_ordinary", open_ordinary)
+        new.save("m.safetensors", max_shard_size=after)
+        return open_ordinary(path)
+
+    monkeypatch.setattr(_file, "open_ordinary", late)
+    assert equal(Net.load("m.safetensors"), new)
+
+
 def test_rot_in_any_file_is_named_and_a_missing_file_said():
     Net().save("m.safetensors", max_shard_size=130)
     shard = next(Path().glob("m-00002-*"))

@@ -47,16 +47,22 @@ class ModelFile:
             FileNotFoundError: There is none.
             FormatError: It is no zip, or a damaged one.
         """
-        if path.suffix == ".safetensors" and index_path(path).exists() and not path.exists():
-            path = index_path(path)
-        self.path = str(path)
         self.index: Index | None = None
         self.is_zip = False
-        self._parts: list[tuple[int, memoryview]] = []
-        if path.name.endswith(SUFFIX):
-            self._open_set(path)
-        else:
-            self._open(path)
+        while True:
+            place = _file_or_index(path)
+            self.path = str(place)
+            self._parts: list[tuple[int, memoryview]] = []
+            try:
+                if place.name.endswith(SUFFIX):
+                    self._open_set(place)
+                else:
+                    self._open(place)
+            except FileNotFoundError:
+                if place == _file_or_index(path):
+                    raise
+                continue  # a set has taken the place of a file meanwhile, or a file that of a set
+            break
         self.size = sum(len(data) for _, data in self._parts)
 
     def _open_set(self, path: Path) -> None:
@@ -167,6 +173,13 @@ class ModelFile:
         except ValueError:
             return True
         return f"xxh3_128:{hasher.hexdigest()}" != record.digest
+
+
+def _file_or_index(path: Path) -> Path:
+    """Return the path, or the index of its set where there is only that."""
+    if path.suffix == ".safetensors" and not path.exists() and index_path(path).exists():
+        return index_path(path)
+    return path
 
 
 def _batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,6 +19,14 @@ PIECE_BYTES = 4 << 20
 _POPULATE_READ = 22  # of Linux 5.14, not yet named by the mmap module
 
 
+def is_no_file(path: Path) -> bool:
+    """Tell whether something is there that is no ordinary file: a folder, a device or a pipe."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
 def open_ordinary(path: Path) -> BinaryIO:
     """Open a model file for reading.
 
@@ -25,7 +34,7 @@ def open_ordinary(path: Path) -> BinaryIO:
         FormatError: It is a folder or a device; to open a pipe would wait for its writer.
         OSError: It cannot be opened.
     """
-    if path.exists() and not path.is_file():
+    if is_no_file(path):
         raise FormatError(str(path), "a folder or a device, so no model file")
     return path.open("rb")
 

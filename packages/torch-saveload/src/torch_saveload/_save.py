@@ -14,6 +14,7 @@ from ._bytes import dtype_name
 from ._capture import class_and_config, saveable_config
 from ._index import Index
 from ._leaves import Unencodable
+from ._mapped import is_no_file
 from ._output import open_output
 from ._pause import gc_paused
 from ._places import is_url, upload
@@ -90,7 +91,7 @@ def _save_to_file(
         raise ValueError(f"{path.name} stays one file: max_shard_size is for .safetensors")
     if path.name.endswith(SUFFIX):
         raise ValueError(f"{path.name} would be the index of a set: leave out {SUFFIX}")
-    if path.exists() and not path.is_file():
+    if is_no_file(path):
         # A folder, or /dev/null: to replace it by a file would take it from everybody.
         raise FileExistsError(f"{path} is no ordinary file, and is not replaced by one")
     if not overwrite and (path.exists() or (safe and index_path(path).exists())):
