@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -118,8 +119,9 @@ class Remote:
         if before not in self._fetched:
             return
         for path in self._fetched - {before, *but}:
-            path.unlink(missing_ok=True)
-            self._fetched.discard(path)
+            with suppress(OSError):  # on Windows it may be in use
+                path.unlink(missing_ok=True)
+                self._fetched.discard(path)
 
     def saved(self) -> list[Saved]:
         """The checkpoints there that look whole."""
