@@ -201,3 +201,13 @@ def test_what_is_there_is_listed_on_another_machine(url, net, monkeypatch) -> No
     monkeypatch.setattr(expcore.LocalStorage, "list", down)
     with pytest.warns(UserWarning, match="more checkpoints: no route"):
         assert [saved.step for saved in checkpoint.all()] == [1]
+
+
+def test_a_url_may_be_longer_than_a_name_of_a_folder(tmp_path, net) -> None:
+    urls = [(tmp_path / "bucket" / name / ("重" * 60)).as_uri() for name in "ab"]
+    for idx, url in enumerate(urls, 1):
+        with ckpt.Checkpoint(url, 1, verbose=False) as checkpoint:
+            save(checkpoint, net, idx)
+
+    assert [ckpt.Checkpoint(url, 1, verbose=False).restore(net)[0] for url in urls] == [1, 2]
+    assert len(list(Path("home/.cache/ckpt").iterdir())) == 2

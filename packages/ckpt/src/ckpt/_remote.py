@@ -18,7 +18,7 @@ from ckpt._background import Writer
 from ckpt._reader import NpzReader, blamed
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
-from expcore import KeyNotFound, Stat, make_folders, open_storage
+from expcore import KeyNotFound, Stat, digest_bytes, make_folders, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ckpt._folder import Folder
     from ckpt._retention import Retention
     from expcore import Storage
+
+
+LONGEST = 255
+"""Bytes that the name of a folder may have."""
 
 
 def is_url(logdir: str) -> bool:
@@ -37,7 +41,10 @@ def local_folder(url: str) -> Path:
     """Where the checkpoints of a storage are saved first: in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     cache = Path(base) if base else Path.home() / ".cache"
-    return cache / "ckpt" / quote(url.partition("?")[0].rstrip("/"), safe="")
+    name = quote(url.partition("?")[0].rstrip("/"), safe="")
+    if len(name) > LONGEST:
+        name = f"{name[:100]}-{digest_bytes(name.encode()).partition(':')[2]}"
+    return cache / "ckpt" / name
 
 
 class Remote:
