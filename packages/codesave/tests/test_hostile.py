@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from codesave import Codebase, Limits, UniqueCodebase, checkpoint, packages, show, verify
+from codesave import Codebase, Limits, UniqueCodebase, checkpoint, diff, packages, show, verify
 from codesave._cache import cached
 from codesave._cli import main
 from codesave.errors import CodesaveError, HostileZipError, NotAZipError, UnsafeCacheError
@@ -306,6 +306,36 @@ def test_members_before_the_beginning_of_the_file_are_damage(zipped, use):
 
     with pytest.raises(NotAZipError, match="outside of the file"):
         use(path)
+
+
+@pytest.mark.parametrize(
+    "use", [verify, UniqueCodebase, lambda path: list(show(path)), lambda p: list(diff(p, p))]
+)
+@pytest.mark.parametrize("offset", [1 << 40, 1 << 62, (1 << 64) - 1])
+def test_members_behind_the_end_of_the_file_are_damage(offset, use, tmp_path):
+    path = make(tmp_path / "x.zip", [("a.py", b"x = 1\n")])
+    data = bytearray(path.read_bytes())
+    entry, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    extra = struct.pack("<2HQ", 1, 8, offset)
+    struct.pack_into("<L", data, entry + 42, 0xFFFFFFFF)
+    struct.pack_into("<H", data, entry + 30, len(extra))
+    struct.pack_into("<L", data, end + 12, end - entry + len(extra))
+    path.write_bytes(data[:end] + extra + data[end:])
+
+    with pytest.raises(NotAZipError, match="outside of the file"):
+        use(path)
+
+
+def test_a_member_without_a_name_is_damage(tmp_path):
+    path = make(tmp_path / "x.zip", [("a.py", b"x = 1\n")])
+    data = bytearray(path.read_bytes())
+    entry, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    struct.pack_into("<H", data, entry + 28, 0)
+    struct.pack_into("<L", data, end + 12, end - entry - 4)
+    path.write_bytes(data[: entry + 46] + data[entry + 50 :])
+
+    with pytest.raises(NotAZipError, match="has no name"):
+        list(show(path))
 
 
 @pytest.mark.parametrize("use", [verify, UniqueCodebase])

@@ -46,7 +46,7 @@ def opened(file: str | os.PathLike[str] | BinaryIO) -> Generator[zipfile.ZipFile
     try:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
-                _check_readable(member)
+                _check_readable(member, archive.start_dir)
             yield archive
     except damage() as error:
         raise NotAZipError(path, str(error)) from error
@@ -56,11 +56,12 @@ def opened(file: str | os.PathLike[str] | BinaryIO) -> Generator[zipfile.ZipFile
         raise NotAZipError(path, str(error)) from error
 
 
-def _check_readable(member: zipfile.ZipInfo) -> None:
+def _check_readable(member: zipfile.ZipInfo, end: int) -> None:
     import zipfile
 
-    # zipfile would look for such a member before the beginning of the file.
-    if member.header_offset < 0:
+    if not member.filename:
+        raise zipfile.BadZipFile("a member has no name")
+    if not 0 <= member.header_offset < end:  # zipfile would look for it there
         raise zipfile.BadZipFile("a member lies outside of the file")
     if member.compress_type not in _METHODS:
         how = f"by method {member.compress_type}, which is not deflate"
