@@ -16,7 +16,8 @@ and dictionaries with string keys. Everything else is a dictionary with the key 
      "requires_grad": true}                    the last only if so
     {"$": "numpy", "dtype": "<f8", "shape": [2] or null for a scalar, "base64": "..."}
     {"$": "enum", "type": "Color", "name": "RED"}          "value": 3 instead for several flags
-    {"$": "dataclass", "type": "Options", "fields": {...}}
+    {"$": "dataclass", "type": "Options", "fields": {...},
+     "others": {...}}                          attributes that are no fields; only if there are any
     {"$": "namedtuple", "type": "Point", "items": [...]}
     {"$": "registered", "type": "Fraction", "data": ...}
     {"$": "class", "name": "nn.GELU"}          {"$": "function", "name": "nn.functional.gelu"}
@@ -45,6 +46,7 @@ from ._registry import (
     KNOW_HOW,
     MAX_DEPTH,
     KnownTypes,
+    belongs_to_class,
     registered,
     torch_name,
 )
@@ -174,6 +176,13 @@ class Encoder:
                 for f in dataclasses.fields(value)
             }
             encoded = {"$": "dataclass", "type": name, "fields": fields}
+            others = {
+                other: self.encode(part, f"{where}.{other}", depth)
+                for other, part in getattr(value, "__dict__", {}).items()
+                if other not in fields and not belongs_to_class(kind, other)
+            }
+            if others:  # __post_init__ sets them
+                encoded["others"] = others
         else:
             return None
         if entry := registered(kind):

@@ -111,6 +111,11 @@ class KnownTypes:
         return self._found.get(name)
 
 
+def belongs_to_class(type_: type, name: str) -> bool:
+    """Tell whether an attribute is a method or a property, which no file replaces."""
+    return hasattr(inspect.getattr_static(type_, name, None), "__get__")
+
+
 def torch_name(value: object) -> str | None:
     """Return the name of a class or function of torch.nn, like ``nn.GELU``."""
     name = getattr(value, "__name__", "")

@@ -14,6 +14,7 @@ from ._registry import (
     KNOW_HOW,
     MAX_DEPTH,
     KnownTypes,
+    belongs_to_class,
     registered_name,
     torch_value,
 )
@@ -137,6 +138,10 @@ class Decoder:
             else:
                 raise Undecodable(where, f"the file has no value for {data['type']}.{name}")
             object.__setattr__(value, name, part)
+        for name, other in data.get("others", {}).items():
+            if name in fields or belongs_to_class(kind, name):
+                raise Undecodable(where, f"{name} of {data['type']} is not to be replaced")
+            vars(value)[name] = self.decode(other, f"{where}.{name}", depth)
         return value
 
     def registered_(self, data: Any, where: str, depth: int) -> object:
