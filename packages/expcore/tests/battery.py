@@ -84,6 +84,13 @@ class Twin(NamedTuple):
     b: int
 
 
+class Short(collections.namedtuple("Short", "a b sum")):
+    """As what ``platform.uname()`` returns."""
+
+    def __new__(cls, a: int, b: int) -> Any:
+        return tuple.__new__(cls, (a, b))
+
+
 class Plain:
     def __init__(self, **values: Any) -> None:
         vars(self).update(values)
@@ -448,6 +455,7 @@ EQUAL: dict[str, Any] = {
     "own state": lambda: (Stateful(1, 2), Stateful(1, 3)),
     "list subclass": lambda: (Names([1], owner="a"), Names((1,), owner="a")),
     "dict subclass order": lambda: (Config(a=1, b=2), Config(b=2, a=1)),
+    "named tuple that computes a field": lambda: (Short(1, 2), Short(1, 2)),
     "exception": lambda: (ValueError("a", 1), ValueError("a", 1)),
     "function, docstring and line": lambda: (add_one, one_more),
     "function, lambda": lambda: (add_one, lambda x: x + 1),
@@ -579,6 +587,7 @@ DIFFER: dict[str, Any] = {
     "dataclass dict": lambda: (Point(1.0), {"x": 1.0, "y": 0.0}),
     "dataclass extra": lambda: ((lambda p: (setattr(p, "z", 1), p)[1])(Point(1.0)), Point(1.0)),
     "dataclass, frozen slots": lambda: (Frozen("a", (1,)), Frozen("a", (1, 2))),
+    "named tuple that computes a field": lambda: (Short(1, 2), Short(1, 3)),
     "named tuple class": lambda: (Pair(1, 2), Twin(1, 2)),
     "named tuple tuple": lambda: (Pair(1, 2), (1, 2)),
     "object class": lambda: (Plain(a=1), Other(a=1)),

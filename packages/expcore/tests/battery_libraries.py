@@ -65,6 +65,28 @@ def jax(make: Any) -> Any:
     return made
 
 
+def ml_dtypes(make: Any) -> Any:
+    def made() -> Any:
+        import ml_dtypes
+
+        return make(ml_dtypes, np_())
+
+    return made
+
+
+def pydantic(make: Any) -> Any:
+    def made() -> Any:
+        from pydantic import BaseModel
+
+        class Model(BaseModel):
+            x: int = 1
+            names: set[str] = {"a", "b"}
+
+        return make(Model)
+
+    return made
+
+
 def attrs(make: Any) -> Any:
     def made() -> Any:
         import attrs
@@ -266,6 +288,10 @@ EQUAL: dict[str, Any] = {
     "torch: traced": torch(lambda t: (traced(t), traced(t))),
     "torch: wrapped": torch(lambda t: (wrapped(t, 1), wrapped(t, 1))),
     "torch: attribute of a tensor": torch(lambda t: (tagged(t, "a"), tagged(t, "a"))),
+    "ml_dtypes: nan": ml_dtypes(lambda ml, np: (np.full(9, np.nan, ml.bfloat16), np.full(9, -np.nan, ml.bfloat16))),
+    "ml_dtypes: nan, large": ml_dtypes(lambda ml, np: (np.full(999, np.nan, ml.float8_e4m3fn), np.full(999, -np.nan, ml.float8_e4m3fn))),
+    "ml_dtypes: called as long doubles are": ml_dtypes(lambda ml, np: (np.ones(999, ml.float8_e4m3fnuz), np.ones(1998, ml.float8_e4m3fnuz)[::2])),
+    "pydantic: class": pydantic(lambda Model: (Model, type(Model(x=3)))),
     "attrs: cached hash": attrs(lambda _, attrs: hashed(attrs)),
     "attrs: object": attrs(lambda Point, _: (Point(1, 2), Point(1, y=2))),
 }  # fmt: skip
@@ -373,6 +399,10 @@ DIFFER: dict[str, Any] = {
     "jax, numpy: array": jax(lambda jax: (jax.numpy.ones(3, "float32"), np_().ones(3, "float32"))),
     "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(2))),
     "jax: key, data": jax(lambda jax: (jax.random.key(1), jax.random.key_data(jax.random.key(1)))),
+    "ml_dtypes: dtype": ml_dtypes(lambda ml, np: (np.zeros(9, ml.float8_e4m3fn), np.zeros(9, ml.float8_e5m2))),
+    "ml_dtypes: negative zero": ml_dtypes(lambda ml, np: (np.zeros(9, ml.bfloat16), -np.zeros(9, ml.bfloat16))),
+    "pydantic: value": pydantic(lambda Model: (Model(x=1), Model(x=2))),
+    "pydantic: class and object": pydantic(lambda Model: (Model, Model())),
     "scipy: value": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2, last=4.0))),
     "scipy: place": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2).tocsr()[::-1].tocoo())),
     "scipy: shape": scipy(lambda sp: (sp.csr_matrix((2, 3)), sp.csr_matrix((2, 4)))),

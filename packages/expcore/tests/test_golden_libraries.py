@@ -38,6 +38,27 @@ def test_digests_of_libraries_are_the_golden_ones(equal_pair: tuple[str, Any]) -
     assert digest(make()[0]) == GOLDEN["digests"][name]
 
 
+def test_a_class_of_pydantic_is_the_same_in_every_process() -> None:
+    """It keeps compiled validators, which are named by where they lie in memory."""
+    pytest.importorskip("pydantic")
+    command = [sys.executable, str(HERE / "battery_libraries.py"), "pydantic"]
+    import expcore
+
+    source = str(Path(expcore.__file__).parents[1])
+    digests = {
+        subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": source, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+
+    assert len(digests) == 1
+
+
 @pytest.mark.parametrize("seed", ["0", "1", "42", "4294967295"])
 @pytest.mark.parametrize("package", ["numpy", "torch", "pandas"])
 def test_they_are_so_under_any_hash_seed(package: str, seed: str) -> None:

@@ -32,6 +32,7 @@ _BOOKKEEPING = {
     "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__",
     "__hash__", "__match_args__", "__module__", "__mutable_keys__",
     "__non_callable_proto_members__", "__orig_bases__", "__parameters__", "__protocol_attrs__",
+    "__pydantic_core_schema__", "__pydantic_serializer__", "__pydantic_validator__",
     "__qualname__", "__replace__", "__slots__", "__static_attributes__", "__type_params__",
     "__weakref__", "_abc_impl",
 }  # fmt: skip

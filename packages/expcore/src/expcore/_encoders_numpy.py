@@ -12,7 +12,7 @@ import numpy as np
 
 from expcore._encoders_objects import class_name, state_of
 from expcore._leaves import content_digest, stream_digest
-from expcore._nan import with_one_nan
+from expcore._nan import may_be_nan, with_one_nan
 from expcore.errors import UndigestableError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 INLINE_BYTES = 256
 _NUMPY = {"numpy.dtypes", "numpy"}  # until 1.24 the latter
 PIECE_BYTES = 1 << 20
+_LONG = {np.longdouble, np.clongdouble}  # by type: others call theirs "g", too
 
 
 def encode_array(value: Any, walk: Walk) -> bytes:
@@ -54,7 +55,7 @@ def _content(array: Any, walk: Walk) -> bytes:
         return _objects(array, walk)
     if array.nbytes <= INLINE_BYTES:
         return walk.encode(b"".join(_pieces(array)))
-    if not array.flags.c_contiguous or dtype.char in "gG":
+    if not array.flags.c_contiguous or dtype.type in _LONG:
         return walk.encode(stream_digest(walk.hasher, _pieces(array)))
     return walk.encode(flat_digest(array.reshape(-1), walk))
 
@@ -69,7 +70,7 @@ def flat_digest(flat: Any, walk: Walk, one_nan: Callable[[Any], Any] | None = No
             by default what its dtype needs.
     """
     data = flat.view(np.uint8) if flat.size else b""
-    if one_nan is None and flat.dtype.kind in "fc":
+    if one_nan is None and may_be_nan(flat.dtype):
         one_nan = with_one_nan
     if one_nan is None:
         return content_digest(walk.hasher, data)
@@ -98,10 +99,10 @@ def _pieces(array: Any) -> Iterator[bytes]:
     step = PIECE_BYTES // max(1, flat.dtype.itemsize) or 1
     for start in range(0, flat.size, step):
         piece = flat[start : start + step]
-        if piece.dtype.kind in "fc":
+        if may_be_nan(piece.dtype):
             other = with_one_nan(piece)
             piece = piece if other is None else other
-        yield _unpadded(piece) if piece.dtype.char in "gG" else piece.tobytes()
+        yield _unpadded(piece) if piece.dtype.type in _LONG else piece.tobytes()
 
 
 def _unpadded(array: Any) -> bytes:
@@ -143,7 +144,7 @@ def _encode_dtype(dtype: Any, walk: Walk) -> bytes:
         return walk.join("struct", [walk.encode(dtype.itemsize), *parts])
     if dtype.kind == "T":
         return walk.compose("dtype", "StringDType", repr(getattr(dtype, "na_object", None)))
-    name = dtype.str if dtype.char not in "gG" else f"{dtype.str} {np.finfo(dtype).nmant}"
+    name = dtype.str if dtype.type not in _LONG else f"{dtype.str} {np.finfo(dtype).nmant}"
     # Types of others (ml_dtypes' bfloat16) all call themselves plain bytes.
     return walk.compose("dtype", name if type(dtype).__module__ in _NUMPY else str(dtype))
 

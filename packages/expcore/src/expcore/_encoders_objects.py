@@ -184,7 +184,10 @@ def _named_tuple(value: Any, walk: Walk) -> bytes:
     known = walk.enter(value)
     if known is not None:
         return known
-    fields = dict(zip(value._fields, tuple.__iter__(value), strict=True))
+    items = tuple.__getitem__(value, slice(None))
+    # `platform.uname()` computes its last field.
+    names = value._fields if len(value._fields) == len(items) else map(str, range(len(items)))
+    fields = dict(zip(names, items, strict=True))
     if extra := state_of(value):
         fields["__dict__"] = extra
     name = walk.encode(class_name(type(value)))

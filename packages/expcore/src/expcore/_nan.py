@@ -14,6 +14,18 @@ HALF_INFINITY = 0x7C00
 BRAIN_INFINITY, BRAIN_NAN = 0x7F80, 0x7FC0
 
 
+def may_be_nan(dtype: Any) -> bool:
+    """Say whether a NaN is among the values of a dtype."""
+    if dtype.kind != "V" or dtype.type is np.void:
+        return bool(dtype.kind in "fc")
+    # Floats of others (ml_dtypes' bfloat16) call themselves plain bytes.
+    try:
+        np.isnan(np.zeros(1, dtype))
+    except TypeError:
+        return False
+    return True
+
+
 def with_one_nan(array: Any) -> Any:
     """Return a copy of floats or complex numbers where all NaNs are alike; None without any."""
     if not _has_nan(array):
@@ -41,6 +53,8 @@ def _has_nan(array: Any) -> bool:
     """
     if not array.size:
         return False
+    if array.dtype.kind == "V":
+        return bool(np.isnan(array).any())
     if array.dtype.kind == "c":
         return _has_nan(np.ascontiguousarray(array).view(array.real.dtype))
     if array.dtype.char == "e":
