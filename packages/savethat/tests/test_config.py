@@ -146,3 +146,10 @@ def test_a_configuration_that_is_not_there_is_no_silent_default(tmp_path: Path) 
         config = load_config(tmp_path / "savethat.toml", must_exist=False)
 
     assert config.local_path == tmp_path / "data_storage"
+
+
+def test_a_configuration_that_cannot_be_read_is_refused(toml: Path) -> None:
+    toml.mkdir(parents=True)
+
+    with pytest.raises(savethat.ConfigError, match="cannot be read"):
+        savethat.get_storage(toml)

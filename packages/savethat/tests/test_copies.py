@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,22 @@ def test_a_key_that_the_remote_would_never_keep_is_refused_before_anything_is_co
         node_that(pytest.fail, on=synced, key="lr:0.1").run()
 
     assert node_that(lambda _: 1, on=storage, key="lr:0.1").run() == 1
+
+
+def test_jobs_that_begin_by_downloading_the_same_run_all_have_it(
+    synced: savethat.Storage, elsewhere: savethat.Storage, node_that: NodeThat
+) -> None:
+    def do(node: savethat.Node[Any, Any]) -> None:
+        (node.output_dir / "parts").mkdir()
+        for number in range(40):
+            (node.output_dir / "parts" / str(number)).write_text("x" * number)
+
+    node = node_that(do, on=synced)
+    node.run()
+
+    with ThreadPoolExecutor(6) as pool:
+        folders = list(pool.map(elsewhere.download, [node.key] * 6))
+
+    assert set(folders) == {elsewhere / node.key}
+    assert len(list((folders[0] / "parts").iterdir())) == 40
+    assert list((elsewhere / ".savethat" / "incoming").iterdir()) == []

@@ -209,3 +209,13 @@ def test_where_there_is_a_terminal_a_secret_is_asked_for(
 
     assert parse_argv(ServiceArgs, [], config=file) == given
     assert asked == ["--login.token (a secret, which is not kept): "]
+
+
+def test_one_that_is_no_argument_is_left_out_too(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class FixedArgs:
+        token: savethat.Secret[str] = field(init=False, default=savethat.Secret("hunter2"))
+
+    write_args(FixedArgs(), tmp_path / "args.json")
+
+    assert "token" not in json.loads((tmp_path / "args.json").read_text())

@@ -110,5 +110,5 @@ def _data_of(args: Any) -> dict[str, Any]:
     for field in dataclasses.fields(args):
         value = getattr(args, field.name)
         if isinstance(value, Secret) and value == _types.default_of(field):
-            del data[field.name]
+            data.pop(field.name, None)  # which is not there of a field that is no argument
     return data

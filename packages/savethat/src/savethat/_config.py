@@ -143,6 +143,8 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigNotFound(file) from None
+    except OSError as error:  # not ours to read, a folder, ...
+        raise ConfigError(file, f"cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(file, f"is not valid TOML: {error}") from error
 

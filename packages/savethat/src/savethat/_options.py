@@ -34,7 +34,7 @@ def parse_span(text: str) -> timedelta:
     number = text[:-1] if unit in units else text
     try:
         span = timedelta(**{units.get(unit, "minutes"): float(number)})
-        datetime.now(UTC) - span  # there is no year before the first
+        _ = datetime.now(UTC) - span  # there is no year before the first
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is not like 30m, 3h or 2d") from None
     return span

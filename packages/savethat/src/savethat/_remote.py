@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from savethat.errors import NotSyncedWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     import expcore
@@ -89,7 +90,8 @@ def download_folder(remote: expcore.Storage, prefix: str, folder: Path, incoming
     """Download what is stored below a prefix; whether there was anything.
 
     A folder that is not there yet is put in place as a whole, for part of a run would be taken
-    for the run. A download that was cut short goes on where it was.
+    for the run. A download that was cut short goes on where it was. Of several processes that
+    want the folder, as the jobs of a sweep may, one downloads it.
 
     Args:
         remote: Where from.
@@ -101,12 +103,29 @@ def download_folder(remote: expcore.Storage, prefix: str, folder: Path, incoming
         return False
     from expcore import sync_down
 
-    if folder.exists():
-        sync_down(remote, prefix, folder)
-        return True
-    part = incoming / prefix.replace("/", "%2F")
-    part.mkdir(parents=True, exist_ok=True)
-    sync_down(remote, prefix, part, delete=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part.rename(folder)
+    if not folder.exists():
+        part = incoming / prefix.replace("/", "%2F")
+        incoming.mkdir(parents=True, exist_ok=True)
+        with _locked(part.with_name(f".{part.name}.lock")):
+            if not folder.exists():  # still
+                part.mkdir(exist_ok=True)
+                sync_down(remote, prefix, part, delete=True)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                part.rename(folder)
+                return True
+    sync_down(remote, prefix, folder)
     return True
+
+
+@contextmanager
+def _locked(file: Path) -> Generator[None]:
+    """Let one process at a time do what is in the block, where the file system can tell."""
+    from filelock import FileLock
+
+    with ExitStack() as stack:
+        with suppress(OSError, NotImplementedError):  # it knows no locks
+            stack.enter_context(FileLock(file))
+        yield
+        # Whoever waits for this file, or makes another, finds that all is done.
+        with suppress(OSError):  # Windows keeps it while it is open
+            file.unlink()
