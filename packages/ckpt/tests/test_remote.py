@@ -211,3 +211,21 @@ def test_a_url_may_be_longer_than_a_name_of_a_folder(tmp_path, net) -> None:
 
     assert [ckpt.Checkpoint(url, 1, verbose=False).restore(net)[0] for url in urls] == [1, 2]
     assert len(list(Path("home/.cache/ckpt").iterdir())) == 2
+
+
+def test_a_password_in_a_url_is_shown_nowhere(net, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(ckpt._remote, "open_storage", lambda _: expcore.MemoryStorage())
+    with ckpt.Checkpoint("sftp://me:s3cret@host/run", 1) as checkpoint:
+        save(checkpoint, net, 1)
+
+    found = checkpoint.restore(net)
+
+    said = capsys.readouterr().out + repr(checkpoint) + str(found) + str(checkpoint.all())
+    assert "sftp" in said
+    assert "s3cret" not in said
+
+
+def test_keys_that_look_like_queries_are_told_apart() -> None:
+    urls = ["s3://bucket/run", "s3://bucket/run#7", "s3://bucket/run#8", "s3://bucket/run?lr=1"]
+
+    assert len({ckpt._remote.local_folder(url) for url in urls}) == 4

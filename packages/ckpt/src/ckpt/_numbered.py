@@ -14,6 +14,7 @@ from ckpt._io import load_var_collection, save_var_collection
 from ckpt._remote import Remote, is_url, local_folder
 from ckpt._retention import Retention, Saved, ranked
 from ckpt.errors import InvalidOptionError
+from expcore import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,8 @@ class Numbered:
         self._keep = keep
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.logdir!r}, keep_ckpts={self.keep_ckpts})"
+        logdir = self.logdir if self._remote is None else without_credentials(self.logdir)
+        return f"{type(self).__name__}({logdir!r}, keep_ckpts={self.keep_ckpts})"
 
     @classmethod
     def checkpoint_idx(cls, filename: str) -> int:

@@ -18,7 +18,14 @@ from ckpt._background import Writer
 from ckpt._reader import NpzReader, blamed
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
-from expcore import KeyNotFound, Stat, digest_bytes, make_folders, open_storage
+from expcore import (
+    KeyNotFound,
+    Stat,
+    digest_bytes,
+    make_folders,
+    open_storage,
+    without_credentials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,12 +45,17 @@ def is_url(logdir: str) -> bool:
 
 
 def local_folder(url: str) -> Path:
-    """Where the checkpoints of a storage are saved first: in the user's cache."""
+    """Where the checkpoints of a storage are saved first: in the user's cache.
+
+    The path is printed, and listed in runs: a password in the URL must not be in it.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
     cache = Path(base) if base else Path.home() / ".cache"
-    name = quote(url.partition("?")[0].rstrip("/"), safe="")
-    if len(name) > LONGEST:
-        name = f"{name[:100]}-{digest_bytes(name.encode()).partition(':')[2]}"
+    shown = without_credentials(url).rstrip("/")
+    name, rest = quote(shown, safe=""), re.search(r"[?#].*", url)  # a part of a key, or a token
+    if rest or len(name) > LONGEST:
+        whole = shown + (rest[0] if rest else "")
+        name = f"{name[:100]}-{digest_bytes(whole.encode()).partition(':')[2]}"
     return cache / "ckpt" / name
 
 
