@@ -113,6 +113,19 @@ def test_a_progress_bar_leaves_its_last_state_only(talk: Talker) -> None:
     assert [text for level, text in records(talk(say)) if level == "STDERR"] == ["100%"]
 
 
+def test_a_line_may_be_printed_in_pieces_and_bytes_are_refused(talk: Talker) -> None:
+    def speak() -> None:
+        for piece in ("a", "b\r", "c", "d", "\ne", "f"):
+            print(piece, end="")
+        with pytest.raises(TypeError):
+            sys.stdout.write(b"")  # type: ignore[arg-type]
+
+    assert [line for line in records(talk(speak)) if line[0] == "STDOUT"] == [
+        ("STDOUT", "cd"),
+        ("STDOUT", "ef"),
+    ]
+
+
 def test_a_line_logged_to_the_terminal_is_not_logged_twice(talk: Talker) -> None:
     folder = talk(lambda: savethat.logger.info("once"))
 

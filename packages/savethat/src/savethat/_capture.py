@@ -18,28 +18,36 @@ _installed: dict[str, Tee] = {}
 _lock = threading.RLock()
 
 
+class _Line(threading.local):  # threads print at the same time
+    """What a thread has printed since its last whole line, which may be a million dots."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+
 class Tee:
     """A text stream that passes everything on, and tells the listeners of whole lines."""
 
     def __init__(self, name: str, stream: Any) -> None:
         self.name, self.stream = name, stream
-        self._parts = threading.local()  # threads print at the same time
+        self._line = _Line()
 
     def write(self, text: str) -> int:
         """Tell of whole lines, and pass the text on."""
-        *lines, rest = (getattr(self._parts, "text", "") + text).split("\n")
-        # A progress bar goes back to the start of its line: only what is left there is kept.
-        self._parts.text = rest.rpartition("\r")[2] if not rest.endswith("\r") else rest
-        for line in lines:
-            for listen in _listeners:
-                listen(self.name, line.removesuffix("\r").rpartition("\r")[2])
+        self._line.pieces.append("" + text)  # refuses bytes, with which libraries try streams
+        if "\n" in text or "\r" in text:
+            *lines, rest = "".join(self._line.pieces).split("\n")
+            # A progress bar goes back to the start of its line: only what is left there is kept.
+            self._line.pieces = [rest if rest.endswith("\r") else rest.rpartition("\r")[2]]
+            for line in lines:
+                for listen in _listeners:
+                    listen(self.name, line.removesuffix("\r").rpartition("\r")[2])
         written: int = self.stream.write(text)
         return written
 
     def rest(self) -> str:
         """What this thread has printed since its last whole line."""
-        text: str = getattr(self._parts, "text", "")
-        return text.removesuffix("\r").rpartition("\r")[2]
+        return "".join(self._line.pieces).removesuffix("\r").rpartition("\r")[2]
 
     def writelines(self, lines: Any) -> None:
         """Pass lines on."""
