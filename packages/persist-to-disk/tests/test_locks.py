@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of bytes are L
 TRY_LOCK = """
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from persist_to_disk._locks import LockFolder
 print(LockFolder(Path(sys.argv[1])).lock(5).try_acquire())
@@ -191,6 +193,52 @@ def test_threads_exclude_each_other(tmp_path):
 
     assert max(most) == 1
     assert len(most) == 400
+
+
+def interrupted_at(step, call):
+    """Call something, and interrupt it at a step of this package; say whether there was one."""
+    package = str(Path(ptd.__file__).parent)
+
+    def profile(frame, event, _):
+        nonlocal step
+        # Python looks for signals where a function begins, and where one written in C has ended.
+        # When `release` begins is the one moment that nothing can be done about.
+        code = frame.f_code
+        begins = event == "call" and code.co_name not in {"release", "__exit__"}
+        if (begins or event == "c_return") and code.co_filename.startswith(package):
+            step -= 1
+            if step < 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(before)
+    return False
+
+
+@linux
+def test_an_interrupt_at_any_step_of_a_call_leaves_no_lock_behind(load):
+    module = load("""
+        @ptd.persistf()
+        def f(x):
+            return x
+    """)
+    module.f(-1)
+    lock_file = module.f.cache_path(0).parent / ".lock"
+
+    step = 0
+    while interrupted_at(step, partial(module.f, step)):
+        assert is_free(lock_file, remove=False), step
+        assert module.f(step) == step
+        step += 1
+
+    assert step > 100
 
 
 def test_writers_of_a_bucket_exclude_each_other_whatever_their_granularity(tmp_path):

@@ -137,8 +137,8 @@ class Bucket:
             OSError: It cannot be written; it holds what it held before.
         """
         written_ns = written_ns or time.time_ns()
-        lock.acquire()
         try:
+            lock.acquire()
             known = self._view
             old = self.find(key) if known and known.frame(key) else None
             descriptor, status = self._open_to_append()
@@ -170,8 +170,8 @@ class Bucket:
         Args:
             lock: As for :meth:`append`.
         """
-        lock.acquire()
         try:
+            lock.acquire()
             self.path.unlink(missing_ok=True)
         finally:
             lock.release()

@@ -19,7 +19,6 @@ import errno
 import fcntl
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -98,15 +97,17 @@ class ByteLock:
         private: Create the file, and its folder, for the owner alone.
     """
 
-    __slots__ = ("_file", "_instead", "_offset", "_other", "_path", "_private")
+    _file: _File | None = None
+    _other: Lock | None = None
 
     def __init__(
         self, path: str, offset: int, instead: Callable[[int], Lock], *, private: bool
     ) -> None:
         self._path, self._private, self._instead = path, private, instead
         self._offset = offset
-        self._other: Lock | None = None
-        self._file: _File | None = None
+        start, length = (0, 0) if offset == ALL else (offset, 1)
+        self._hold = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        self._free = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, start, length, 0)
 
     def acquire(self) -> None:
         """Wait for it.
@@ -125,36 +126,34 @@ class ByteLock:
         return self._take(wait=False)
 
     def release(self) -> None:
-        """Give it back."""
-        file, self._file = self._file, None
+        """Give it back, if it is held."""
+        file = self._file
         if file is not None:
-            # Closed by others, or in a forked process, it is not locked.
-            with suppress(OSError, ValueError):
-                fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, self._request(fcntl.F_UNLCK))
+            # With nothing before it in which an interrupt could come, as in `suppress`.
+            try:  # noqa: SIM105
+                fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, self._free)
+            except (OSError, ValueError):  # closed by others, or in a forked process: it is free
+                pass
             self._leave(file)
-        elif self._other is not None:
+            self._file = None
+        if self._other is not None:
             self._other.release()
 
     def _take(self, *, wait: bool) -> bool:
         command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-        request = self._request(fcntl.F_WRLCK)
-        while (file := self._join(wait=wait)) is not None:
+        while True:
+            file = self._join()
             try:
-                fcntl.fcntl(file.descriptor, command, request)
+                fcntl.fcntl(file.descriptor, command, self._hold)
                 if file.links():
-                    self._file = file
                     return True
             except OSError as error:
-                if file.links() is not None:  # else another file has its number by now
-                    if error.errno in _UNSUPPORTED:
-                        return self._take_other(wait=wait)
-                    if error.errno in _TAKEN:
-                        return False
-                    raise
-            finally:
-                if self._file is None:
-                    self._leave(file)
-        return False
+                if file.links() is not None:
+                    if error.errno not in _TAKEN | _UNSUPPORTED:
+                        raise
+                    self.release()
+                    return error.errno in _UNSUPPORTED and self._take_other(wait=wait)
+            self.release()  # the file was removed meanwhile, or the descriptor is another's
 
     def _take_other(self, *, wait: bool) -> bool:
         self._other = self._instead(self._offset)
@@ -163,8 +162,8 @@ class ByteLock:
         self._other.acquire()
         return True
 
-    def _join(self, *, wait: bool) -> _File | None:
-        """Return an open file to lock the byte of; None if a thread of this process has it."""
+    def _join(self) -> _File:
+        """Return an open file to lock the byte of."""
         with _mutex:
             files = _open_files.setdefault(self._path, [])
             for file in [file for file in files if not file.links()]:
@@ -172,13 +171,12 @@ class ByteLock:
                 if not file.taken:
                     file.close()
             free = [file for file in files if not {self._offset, ALL} & file.taken]
-            if len(free) < len(files) and not wait:
-                return None
             if not free or self._offset == ALL:
                 free = [self._open()]
                 files += free
             free[0].taken.add(self._offset)
-            return free[0]
+            self._file = free[0]
+        return self._file
 
     def _leave(self, file: _File) -> None:
         """Close a file unless others are to use it."""
@@ -193,10 +191,6 @@ class ByteLock:
                 files.remove(file)
             if not files:
                 _open_files.pop(self._path, None)
-
-    def _request(self, kind: int) -> bytes:
-        start, length = (0, 0) if self._offset == ALL else (self._offset, 1)
-        return _FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
 
     def _open(self) -> _File:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC

@@ -33,8 +33,8 @@ def compact(bucket: Bucket, lock: Lock, *, trust: bool, without: Container[bytes
     Raises:
         OSError: The new file cannot be written; the old one is still there.
     """
-    lock.acquire()
     try:
+        lock.acquire()
         current = list(bucket.current())
         if not bucket.path.exists():
             return 0

@@ -45,36 +45,43 @@ class Computing:
     __slots__ = ("_bucket", "_key", "_lock", "_token")
 
     def __init__(self, bucket: Bucket, key: bytes, lock: Lock) -> None:
-        self._bucket, self._key = bucket, key
-        self._lock: Lock | None = lock
+        self._bucket, self._key, self._lock = bucket, key, lock
         self._token: Token[_Entries] | None = None
 
     def __enter__(self) -> None:
         try:
-            if self._lock is not None:
+            try:
                 self._lock.acquire()
-        except OSError as error:
-            self._go_without(error)
-        self._begin()
+            except OSError as error:
+                self._go_without(error)
+            self._begin()
+        except BaseException:  # an interrupt
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            with suppress(ValueError):  # a coroutine that is closed in another context
-                _around.reset(self._token)
-        if self._lock is not None:
+        try:
             self._lock.release()
+        finally:
+            if self._token is not None:
+                with suppress(ValueError):  # a coroutine that is closed in another context
+                    _around.reset(self._token)
 
     async def __aenter__(self) -> None:
         import asyncio
 
         pause_s = FIRST_PAUSE_S
         try:
-            while self._lock is not None and not self._lock.try_acquire():
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
-        except OSError as error:
-            self._go_without(error)
-        self._begin()
+            try:
+                while not self._lock.try_acquire():
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+            except OSError as error:
+                self._go_without(error)
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         self.__exit__()
@@ -84,4 +91,3 @@ class Computing:
 
     def _go_without(self, error: OSError) -> None:
         log.info("%s: computing without a lock: %s", self._bucket.path, error)
-        self._lock = None

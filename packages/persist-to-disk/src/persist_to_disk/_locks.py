@@ -33,7 +33,11 @@ _IS_64_BIT = struct.calcsize("P") == 8  # noqa: PLR2004
 
 
 class Lock(Protocol):
-    """A lock that is held by one thread of one process at a time."""
+    """A lock that is held by one thread of one process at a time.
+
+    To release it where it is not held does nothing. So it is acquired *within* the ``try`` whose
+    ``finally`` releases it: an interrupt (Ctrl-C) just after it is held leaves it to nobody.
+    """
 
     def acquire(self) -> None:
         """Wait for it."""
@@ -44,7 +48,7 @@ class Lock(Protocol):
         ...
 
     def release(self) -> None:
-        """Give it back."""
+        """Give it back, if it is held."""
         ...
 
 
@@ -57,26 +61,17 @@ class BothLocks:
     def acquire(self) -> None:
         """Wait for both."""
         self._first.acquire()
-        try:
-            self._second.acquire()
-        except BaseException:
-            self._first.release()
-            raise
+        self._second.acquire()
 
     def try_acquire(self) -> bool:
         """Take both if nobody has either."""
-        if not self._first.try_acquire():
-            return False
-        taken = False
-        try:
-            taken = self._second.try_acquire()
-        finally:
-            if not taken:
-                self._first.release()
+        taken = self._first.try_acquire() and self._second.try_acquire()
+        if not taken:
+            self.release()
         return taken
 
     def release(self) -> None:
-        """Give both back."""
+        """Give both back, as far as they are held."""
         try:
             self._second.release()
         finally:
@@ -138,9 +133,9 @@ def is_free(path: Path, *, remove: bool) -> bool:
         lock = ByteLock(folder.path, ALL, folder.named_lock, private=True)
     else:
         return False  # of another system, which may use it
-    if not lock.try_acquire():
-        return False
     try:
+        if not lock.try_acquire():
+            return False
         if remove and os.name != "nt":
             path.unlink(missing_ok=True)
     finally:

@@ -111,9 +111,9 @@ class Store:
         except ValueError:  # it is none of ours
             return 0
         lock = self.computing(key)
-        if not lock.try_acquire():
-            return 0
         try:
+            if not lock.try_acquire():
+                return 0
             entry = Bucket(path.parent.with_suffix(".pkl"), trust=self.trust).find(key)
             named = entry.payload if entry and entry.flags & FLAG_SIDECAR else None
             if named is not None and sidecar_path(named, path.parent) == path:
