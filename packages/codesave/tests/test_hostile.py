@@ -43,6 +43,8 @@ HOSTILE = {
     "empty part": ([("a//b.py", b"")], "leads out of its folder"),
     "absolute": ([("/etc/evil.py", b"")], "absolute name"),
     "drive": ([("C:/evil.py", b"")], "absolute name"),
+    "long": ([("a" * 5000, b"")], "a name of 5,000 characters and 0 folders"),
+    "deep": ([("a/" * 2000, b"")], "a name of 4,000 characters and 2,000 folders"),
     "backslash": ([("..\\evil.py", b"")], "backslash"),
     "link": ([(special("link", stat.S_IFLNK), b"/etc/passwd")], "symbolic link"),
     "pipe": ([(special("pipe", stat.S_IFIFO), b"")], "device, a pipe"),

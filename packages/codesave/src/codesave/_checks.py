@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
+_LONGEST, _DEEPEST = 4096, 256
+"""Characters of a name, and folders that it leads through: each is kept in memory by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
         name = member.filename
         problem = _bad_name(member.orig_filename) or _bad_name(name) or _bad_kind(member)
         if problem:
-            raise HostileZipError(path, name, problem)
+            raise HostileZipError(path, name[:_LONGEST], problem)
         plain = name.rstrip("/")
         same = as_one(plain)
         if same in names:
@@ -107,6 +109,8 @@ def _check_names(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
 
 
 def _bad_name(name: str) -> str:
+    if len(name) > _LONGEST or name.count("/") > _DEEPEST:
+        return f"has a name of {len(name):,} characters and {name.count('/'):,} folders"
     if not name or name.startswith("/") or re.match(r"[A-Za-z]:", name):
         return "has an absolute name"
     if "\\" in name or "\0" in name:
