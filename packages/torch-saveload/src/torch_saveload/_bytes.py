@@ -1,10 +1,12 @@
-"""The memory of a tensor as bytes, and bytes as a tensor, without numpy and without a copy."""
+"""The memory of a tensor as bytes and their digest, and bytes as a tensor, without a copy."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from xxhash import xxh3_128
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +21,28 @@ class Sink(Protocol):
     def write(self, data: Buffer, /) -> object:
         """Append the bytes."""
         ...
+
+
+class PiecewiseDigest:
+    """What :func:`expcore.digest_bytes` says of bytes, when they come piece by piece.
+
+    >>> digest = PiecewiseDigest()
+    >>> digest.update(b"some ")
+    >>> digest.update(b"bytes")
+    >>> from expcore import digest_bytes
+    >>> str(digest) == digest_bytes(b"some bytes")
+    True
+    """
+
+    def __init__(self) -> None:
+        self._hasher = xxh3_128()
+
+    def update(self, piece: Buffer) -> None:
+        """Add the next bytes."""
+        self._hasher.update(piece)
+
+    def __str__(self) -> str:
+        return f"xxh3_128:{self._hasher.hexdigest()}"
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import Any
 from ._leaves import Unencodable
 from ._plain import Encoder
 from ._registry import KnownTypes, add_decorated
-from ._settings import BUILDING, settings_of
+from ._settings import BUILDING, settings_if_any, settings_of
 from .errors import UnsaveableError
 
 _MARK = "__save_load_init__"
@@ -63,7 +63,7 @@ def _wrap_init(cls: Any) -> None:
         if outermost:
             record = _record(type(self), cls, args, kwargs)
             object.__setattr__(self, BUILDING, True)
-            object.__setattr__(self, _config_name(type(self)), record)
+            object.__setattr__(self, settings_of(type(self)).config_instance_var_name, record)
         try:
             if inherited:
                 super(cls, self).__init__(*args, **kwargs)
@@ -75,12 +75,6 @@ def _wrap_init(cls: Any) -> None:
 
     setattr(__init__, _MARK, True)
     cls.__init__ = __init__
-
-
-def _config_name(cls: type) -> str:
-    settings = settings_of(cls)
-    assert settings is not None  # noqa: S101 - only decorated classes are wrapped
-    return settings.config_instance_var_name
 
 
 def _record(cls: type, wrapped: type, args: Any, kwargs: Any) -> Config:
@@ -154,7 +148,7 @@ def class_and_config(module: object) -> tuple[str, dict[str, Any]] | None:
         UnsaveableError: One of its arguments has no plain form.
     """
     cls = type(module)
-    settings = settings_of(cls)
+    settings = settings_if_any(cls)
     if settings is None:
         return None
     config: Any = getattr(module, "__dict__", {}).get(settings.config_instance_var_name)

@@ -158,7 +158,6 @@ def _migration(
     from ._versions import Migration
 
     settings = settings_of(cls)
-    assert settings is not None  # noqa: S101 - a method of decorated classes only
     try:
         if Version(from_) == Version(to):
             raise DecorationError(f"a migration from {from_} to itself leads nowhere")

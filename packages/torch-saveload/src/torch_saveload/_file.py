@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xxhash import xxh3_128
-
 from expcore import digest_bytes
 
-from ._bytes import tensor_from_bytes
+from ._bytes import PiecewiseDigest, tensor_from_bytes
 from ._compress import decompress, decompressed
 from ._index import INDEX_NAME, Index, TensorRecord
 from ._index_read import decode_index
@@ -166,13 +164,13 @@ class ModelFile:
         data = self.stored(record, fetch=True)
         if record.blocks is None:
             return digest_bytes(data) != record.digest
-        hasher = xxh3_128()  # the whole tensor may be larger than memory: that is the file's word
+        digest = PiecewiseDigest()  # all at once may be more than memory: that is the file's word
         try:
             for block in decompressed(data, record.blocks, record.nbytes):
-                hasher.update(block)
+                digest.update(block)
         except ValueError:
             return True
-        return f"xxh3_128:{hasher.hexdigest()}" != record.digest
+        return str(digest) != record.digest
 
 
 def _file_or_index(path: Path) -> Path:

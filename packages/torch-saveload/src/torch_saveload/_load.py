@@ -81,7 +81,7 @@ def load_new(
         with local_copy(path) as file:
             stored = read(file, verify=verify, trust=trust)
         target = _class_for(cls, stored)
-        settings = _settings(target)
+        settings = settings_of(target)
         stored = migrated(target, settings, stored)
         wanted = _selection(settings, strict, partial, include, rename, convert=True)
         model, report = NewModel(target, stored, wanted, dtype, place).make()
@@ -131,7 +131,7 @@ def load_into(
     _check_dtype(dtype)
     with local_copy(path) as file, gc_paused():
         stored = read(file, verify=verify, trust=trust)
-    settings = _settings(type(model))
+    settings = settings_of(type(model))
     wanted = _selection(settings, strict, partial, include, rename, convert=dtype is not None)
     name = type(model).__qualname__
     same_class = stored.class_name in (None, name)
@@ -147,12 +147,6 @@ def load_into(
     fill(model, state, stored, found)
     _finish(model, settings, found.report, wanted)
     return found.report
-
-
-def _settings(cls: type) -> Settings:
-    settings = settings_of(cls)
-    assert settings is not None  # noqa: S101 - methods of decorated classes only
-    return settings
 
 
 def _selection(

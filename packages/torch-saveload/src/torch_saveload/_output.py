@@ -13,11 +13,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from xxhash import xxh3_128
-
 from expcore import digest_bytes, open_atomic, staged
 
-from ._bytes import tensor_bytes
+from ._bytes import PiecewiseDigest, tensor_bytes
 from ._former import freed_in_background
 from ._progress import late_progress
 
@@ -97,7 +95,7 @@ class Copies:
 
     def __init__(self, tensor: Tensor, advance: Callable[[int], object]) -> None:
         self._tensor, self._advance = tensor, advance
-        self._hasher = xxh3_128()
+        self._digest = PiecewiseDigest()
 
     def __iter__(self) -> Iterator[memoryview]:
         data = tensor_bytes(self._tensor)
@@ -105,11 +103,11 @@ class Copies:
         for at in range(0, len(data), PIECE_BYTES):
             piece = memory[: min(PIECE_BYTES, len(data) - at)]
             piece[:] = data[at : at + len(piece)]
-            self._hasher.update(piece)
+            self._digest.update(piece)
             yield piece
             self._advance(len(piece))
 
     @property
     def digest(self) -> str:
         """The digest of the pieces so far."""
-        return f"xxh3_128:{self._hasher.hexdigest()}"
+        return str(self._digest)

@@ -59,7 +59,6 @@ def save(
         FileExistsError: The file exists and ``overwrite`` is false, or it is a folder or a device.
     """
     settings = settings_of(type(model))
-    assert settings is not None  # noqa: S101 - a method of decorated classes only
     limit = None if max_shard_size is None else size_in_bytes(max_shard_size)
     if is_url(path):
         with TemporaryDirectory(prefix="torch_saveload-") as folder:

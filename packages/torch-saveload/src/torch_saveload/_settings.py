@@ -74,7 +74,14 @@ class Settings:
                 ) from error
 
 
-def settings_of(cls: type) -> Settings | None:
-    """Return what the class, or the nearest of its bases, was decorated with."""
+def settings_of(cls: type) -> Settings:
+    """Return what a decorated class, or the nearest of its bases, was decorated with."""
+    found = settings_if_any(cls)
+    assert found is not None  # noqa: S101 - only called by what decorated classes have
+    return found
+
+
+def settings_if_any(cls: type) -> Settings | None:
+    """Return the same of any class, None for those that have none."""
     found: Any = getattr(cls, ATTRIBUTE, None)
     return found if isinstance(found, Settings) else None

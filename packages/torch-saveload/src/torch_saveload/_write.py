@@ -9,11 +9,9 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xxhash import xxh3_128
-
 from expcore import digest_bytes
 
-from ._bytes import dtype_name, tensor_bytes
+from ._bytes import PiecewiseDigest, dtype_name, tensor_bytes
 from ._compress import compress
 from ._index import (
     FORMAT,
@@ -130,13 +128,13 @@ def _write_tensor(
     dense = dense_on_cpu(tensor)
     size = dense.elements.nbytes
     if shrink:
-        hasher = xxh3_128()
+        digest = PiecewiseDigest()
         data = tensor_bytes(dense.elements)
-        if packed := compress(data, tensor.element_size(), hasher.update):
+        if packed := compress(data, tensor.element_size(), digest.update):
             blocks, pieces = packed
             offset = writer.add(member, *pieces)
             file.advance(size)
-            record = record_of(tensor, dense, f"xxh3_128:{hasher.hexdigest()}", offset)
+            record = record_of(tensor, dense, str(digest), offset)
             return record._replace(size=sum(blocks.sizes), blocks=blocks)
     if size <= LARGE_BYTES:
         copy = copy_of(dense.elements)
