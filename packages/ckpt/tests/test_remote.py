@@ -11,6 +11,7 @@ import pytest
 
 import ckpt
 import expcore
+from ckpt import _remote
 
 BUCKET = Path("bucket")
 
@@ -214,7 +215,7 @@ def test_a_url_may_be_longer_than_a_name_of_a_folder(tmp_path, net) -> None:
 
 
 def test_a_password_in_a_url_is_shown_nowhere(net, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(ckpt._remote, "open_storage", lambda _: expcore.MemoryStorage())
+    monkeypatch.setattr(_remote, "open_storage", lambda _: expcore.MemoryStorage())
     with ckpt.Checkpoint("sftp://me:s3cret@host/run", 1) as checkpoint:
         save(checkpoint, net, 1)
 
@@ -228,4 +229,4 @@ def test_a_password_in_a_url_is_shown_nowhere(net, capsys, monkeypatch) -> None:
 def test_keys_that_look_like_queries_are_told_apart() -> None:
     urls = ["s3://bucket/run", "s3://bucket/run#7", "s3://bucket/run#8", "s3://bucket/run?lr=1"]
 
-    assert len({ckpt._remote.local_folder(url) for url in urls}) == 4
+    assert len({_remote.local_folder(url) for url in urls}) == 4
