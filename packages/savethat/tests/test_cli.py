@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -274,3 +275,21 @@ def test_wrong_times_are_refused(project: Project, words: list[str]) -> None:
 def test_before_the_first_run_nothing_is_listed(project: Project) -> None:
     for words in ([], ["--completed"], ["--failed"], ["FitOLS", "--all"]):
         assert project("ls", *words).stdout == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["rm", "--force", "--all-runs"]])
+def test_a_command_goes_on_to_its_end_though_nobody_reads_what_it_says(
+    project: Project, words: list[str]
+) -> None:
+    for _ in range(3):
+        project("run", "FitOLS")
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as nobody:
+        command = [sys.executable, "-m", "my_project", *words]
+        done = subprocess.run(
+            command, cwd=project.folder, stdout=nobody, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(project("ls").stdout.splitlines()) == (0 if words[0] == "rm" else 3)

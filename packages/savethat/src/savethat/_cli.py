@@ -113,15 +113,14 @@ def _run_command(project: Project, argv: list[str]) -> Done | None:
 
 def _print(lines: Iterable[str], *, at_once: bool, to: TextIO | None = None) -> None:
     stream = to or sys.stdout
-    try:
-        if at_once:
-            for line in lines:
-                print(printable(line), file=stream, flush=True)
-        else:  # print() takes a while for thousands of lines
-            stream.write(printable("\n".join([*lines, ""])))
-            stream.flush()
-    except BrokenPipeError:  # of `ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if not at_once:  # print() takes a while for thousands of lines
+        found = list(lines)
+        lines = ["\n".join(found)] if found else []
+    for line in lines:
+        try:
+            print(printable(line), file=stream, flush=True)
+        except BrokenPipeError:  # of `ls | head`; `rm | head` goes on to its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Refusals:
