@@ -113,6 +113,14 @@ def test_make_pyz_makes_a_zip_that_runs(launcher, tree, tmp_path, capsys, monkey
     assert verify(output) == []
 
 
+def test_without_wandb_the_line_that_installs_it_is_shown(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+
+    assert code_from_wandb(["entity/project/run"]) == 1
+
+    assert "pip install './packages/codesave[wandb]'" in capsys.readouterr().err
+
+
 def test_make_pyz_leaves_the_zip_as_it_is(zipped, capsys):
     path = zipped({**FILES, "__main__.py": "print('mine')\n"})
     before = path.read_bytes()

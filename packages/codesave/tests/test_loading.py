@@ -205,6 +205,7 @@ def test_errors_survive_pickling():
         errors.NotAFolderError("x"),
         errors.NotAZipError("a.zip", "bad"),
         errors.NotInWandbRunError("r", "w", ["a"]),
+        errors.NoWandbError(),
         errors.NoWandbRunError(),
         errors.CodebaseClosedError("a.zip"),
         errors.UnsafeCacheError("c"),

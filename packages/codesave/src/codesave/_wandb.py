@@ -16,7 +16,7 @@ from codesave._cache import own_cache_folder
 from codesave._save import checkpoint
 from codesave._unique import UniqueCodebase
 from codesave._zipwriter import LEVEL
-from codesave.errors import NotInWandbRunError, NoWandbRunError
+from codesave.errors import NotInWandbRunError, NoWandbError, NoWandbRunError
 
 if TYPE_CHECKING:
     import os
@@ -33,9 +33,7 @@ def _import_wandb() -> Any:
     try:
         import wandb
     except ImportError as error:
-        from expcore import MissingExtraError
-
-        raise MissingExtraError("wandb", "codesave[wandb]") from error
+        raise NoWandbError from error
     return wandb
 
 
@@ -80,7 +78,7 @@ def checkpoint_to_wandb(  # noqa: PLR0917 - codesave 0.0 took them by position t
 
     Raises:
         NoWandbRunError: ``wandb.init`` was not called.
-        expcore.MissingExtraError: wandb is not installed.
+        NoWandbError: wandb is not installed.
     """
     wandb = _import_wandb()
     if wandb.run is None:

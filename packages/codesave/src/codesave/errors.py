@@ -12,6 +12,7 @@
     ├── ModuleNotInCodebaseError (ModuleNotFoundError) the codebase has no such module
     ├── CodebaseClosedError (RuntimeError)         asked for a module after ``close()``
     ├── CannotAssignError (RuntimeError)           ``import_`` cannot create a local variable
+    ├── NoWandbError (expcore.MissingExtraError)   wandb is not installed
     ├── NoWandbRunError (RuntimeError)             ``wandb.init`` was not called
     └── NotInWandbRunError (LookupError)            the run holds no such codebase
 """
@@ -19,6 +20,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from expcore import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +34,7 @@ __all__ = [
     "DigestMismatchError",
     "HostileZipError",
     "ModuleNotInCodebaseError",
+    "NoWandbError",
     "NoWandbRunError",
     "NotAFolderError",
     "NotAZipError",
@@ -165,6 +169,17 @@ class CannotAssignError(CodesaveError, RuntimeError):
             f"{self.function!r} from outside it; use what the call returns: "
             f"{names} = codebase.{self.call}(…)"
         )
+
+
+class NoWandbError(CodesaveError, MissingExtraError):
+    """wandb, which keeps code with its runs, is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("wandb", "wandb")
+        self._fields = ()
+
+    def __str__(self) -> str:
+        return "wandb is not installed: pip install './packages/codesave[wandb]' from a checkout"
 
 
 class NoWandbRunError(CodesaveError, RuntimeError):
