@@ -106,8 +106,8 @@ class ByteLock:
         self._path, self._private, self._instead = path, private, instead
         self._offset = offset
         start, length = (0, 0) if offset == ALL else (offset, 1)
-        self._hold = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-        self._free = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, start, length, 0)
+        self._lock_request = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        self._unlock_request = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, start, length, 0)
 
     def acquire(self) -> None:
         """Wait for it.
@@ -131,7 +131,7 @@ class ByteLock:
         if file is not None:
             # With nothing before it in which an interrupt could come, as in `suppress`.
             try:  # noqa: SIM105
-                fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, self._free)
+                fcntl.fcntl(file.descriptor, fcntl.F_OFD_SETLK, self._unlock_request)
             except (OSError, ValueError):  # closed by others, or in a forked process: it is free
                 pass
             self._leave(file)
@@ -144,7 +144,7 @@ class ByteLock:
         while True:
             file = self._join()
             try:
-                fcntl.fcntl(file.descriptor, command, self._hold)
+                fcntl.fcntl(file.descriptor, command, self._lock_request)
                 if file.links():
                     return True
             except OSError as error:
@@ -170,7 +170,7 @@ class ByteLock:
                 files.remove(file)
                 if not file.taken:
                     file.close()
-            free = [file for file in files if not {self._offset, ALL} & file.taken]
+            free = [file for file in files if file.taken.isdisjoint((self._offset, ALL))]
             if not free or self._offset == ALL:
                 free = [self._open()]
                 files += free

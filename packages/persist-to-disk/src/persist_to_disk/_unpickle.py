@@ -31,11 +31,12 @@ def is_portable(pickled: bytes, module: str) -> bool:
         pickled: Of protocol 4 or 5.
         module: The module of the function whose result it is.
     """
+    if pickle.STACK_GLOBAL not in pickled:  # it names nothing
+        return True
     if b"__mp_main__" in pickled or (module not in MAINS and b"__main__" in pickled):
         return False
     names = _main_names()
-    # A pickled text is followed by this byte.
-    return not names or os.fsencode(names[-1]) + b"\x94" not in pickled
+    return not names or os.fsencode(names[-1]) + pickle.MEMOIZE not in pickled
 
 
 def loads(pickled: bytes, module: str) -> Any:
