@@ -6,6 +6,7 @@ right after it was read, while it is near the processor.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from ckpt._dtypes import Array
 
 ALIGN = 64
-TASK = 8 << 20
-"""Bytes that a thread reads, at most, before it takes its next task."""
+TASK = 2 << 20
+"""Bytes that a thread reads before it takes its next task. They are few, and taken in the order of
+the file: then the system reads ahead, in large pages, as it does not where threads leap about."""
 LARGE = 1 << 20
 """From so many bytes on a member is read in parts."""
-THREADS = 3
-SHARE = 2 << 20
-"""Bytes that it takes longer to read than to begin a thread that helps."""
+MANY = 32 << 20
+"""From so many bytes on, several threads read; before, one is done when the next one begins."""
+THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(slots=True)
@@ -38,8 +40,10 @@ class Batch:
     first: int
     count: int
     begin: int
-    end: int
+    """Where in the file the first local header begins."""
     place: int
+    """Where in the memory that is read to."""
+    length: int
 
 
 @dataclass(slots=True)
@@ -48,8 +52,9 @@ class Part:
 
     row: int
     begin: int
-    end: int
+    """From where in the data of the member."""
     place: int
+    length: int
 
 
 class Arena:
@@ -78,21 +83,17 @@ class Arena:
         self.source, self.directory, self.verify = source, directory, verify
         self.starts: Array = np.zeros(len(directory.names), np.int64)
         """Where in the memory the data of each member that was read begin."""
-        rows = sorted(set(wanted))
-        threads, task_bytes = shares(sum(map(directory.sizes.__getitem__, rows)), source)
-        batches, parts, size = self._place(rows, task_bytes)
+        tasks, size = self._place(sorted(set(wanted)))
         memory = np.empty(size + ALIGN, np.uint8)
         self.memory: Array = memory[-memory.ctypes.data % ALIGN :]
         self.view = memoryview(cast("Any", self.memory))
-        tasks: list[Batch | Part] = [*batches, *parts]
         crcs: dict[int, int] = {}
-        for task, crc in each(self._read, tasks, threads):
+        for task, crc in each(self._read, tasks, threads_for(size, source)):
             if isinstance(task, Part):
                 before = crcs.get(task.row)
-                length = task.end - task.begin
-                crcs[task.row] = crc if before is None else crc32_combine(before, crc, length)
+                crcs[task.row] = crc if before is None else crc32_combine(before, crc, task.length)
             if progress is not None:
-                progress(task.end - task.begin)
+                progress(task.length)
         if verify:
             for row, crc in crcs.items():
                 self.directory.check(row, crc)
@@ -102,51 +103,52 @@ class Arena:
         start = int(self.starts[row])
         return self.memory[start : start + self.directory.sizes[row]]
 
-    def _place(self, rows: Sequence[int], task_bytes: int) -> tuple[list[Batch], list[Part], int]:
+    def _place(self, rows: Sequence[int]) -> tuple[list[Batch | Part], int]:
+        """What to read where, in the order of the file, and how much memory that takes."""
         offsets, ends, sizes = self.directory.offsets, self.directory.ends, self.directory.sizes
-        batches: list[Batch] = []
-        parts: list[Part] = []
+        tasks: list[Batch | Part] = []
         top = 0
         last: Batch | None = None
         for row in rows:
-            offset, end = offsets[row], ends[row]
-            if sizes[row] >= LARGE:
+            offset, length = offsets[row], ends[row] - offsets[row]
+            if (size := sizes[row]) >= LARGE:
                 top = -(-top // ALIGN) * ALIGN
-                start = self.directory.find_data(row, self.source)
                 self.starts[row] = top
-                stop = start + sizes[row]
-                parts += (
-                    Part(row, at, min(at + task_bytes, stop), top + at - start)
-                    for at in range(start, stop, task_bytes)
+                tasks += (
+                    Part(row, at, top + at, min(TASK, size - at)) for at in range(0, size, TASK)
                 )
-                top += sizes[row]
+                top += size
                 last = None
-            elif last is not None and last.end == offset and offset - last.begin < TASK:
+                continue
+            follows = last is not None and last.begin + last.length == offset
+            if last is not None and follows and last.length < TASK:
                 last.count += 1
-                last.end = end
-                top += end - offset
+                last.length += length
             else:
                 top += (offset - top) % ALIGN
-                last = Batch(row, 1, offset, end, top)
-                batches.append(last)
-                top += end - offset
-        return batches, parts, top
+                last = Batch(row, 1, offset, top, length)
+                tasks.append(last)
+            top += length
+        return tasks, top
 
     def _read(self, task: Batch | Part) -> tuple[Batch | Part, int]:
-        crc, shift = 0, task.place - task.begin
-        for at in range(task.begin, task.end, PIECE):
-            stop = min(at + PIECE, task.end)
-            piece = self.view[at + shift : stop + shift]
-            if self.source.read_into(at, piece) != len(piece):
+        begin, crc = task.begin, 0
+        if isinstance(task, Part):
+            begin += self.directory.find_data(task.row, self.source)
+        for at in range(0, task.length, PIECE):
+            length = min(PIECE, task.length - at)
+            piece = self.view[task.place + at : task.place + at + length]
+            if self.source.read_into(begin + at, piece) != length:
                 raise ValueError("it was cut off while it was read")
             if self.verify and isinstance(task, Part):
                 crc = crc32(piece, crc)
         if isinstance(task, Batch):
-            self._check_batch(task, shift)
+            self._check_batch(task)
         return task, crc
 
-    def _check_batch(self, batch: Batch, shift: int) -> None:
+    def _check_batch(self, batch: Batch) -> None:
         rows, view = slice(batch.first, batch.first + batch.count), self.view
+        shift = batch.place - batch.begin
         starts = self.directory.data_starts(batch.first, batch.count, self.memory, shift)
         self.starts[rows] = starts
         if not self.verify:
@@ -164,10 +166,9 @@ def checksum(source: Source, begin: int, end: int) -> int:
     Raises:
         ValueError: The file ends within it.
     """
-    threads, task_bytes = shares(end - begin, source)
 
     def of_part(at: int) -> tuple[int, int]:
-        stop, crc = min(at + task_bytes, end), 0
+        stop, crc = min(at + TASK, end), 0
         buffer = memoryview(bytearray(min(PIECE, stop - at)))
         for place in range(at, stop, PIECE):
             piece = buffer[: stop - place]
@@ -177,12 +178,11 @@ def checksum(source: Source, begin: int, end: int) -> int:
         return crc, stop - at
 
     crc = 0
-    for found, length in each(of_part, range(begin, end, task_bytes), threads):
+    for found, length in each(of_part, range(begin, end, TASK), threads_for(end - begin, source)):
         crc = crc32_combine(crc, found, length)
     return crc
 
 
-def shares(total: int, source: Source) -> tuple[int, int]:
-    """How many threads read so many bytes, and how many of them at a time."""
-    threads = min(THREADS, max(1, total // SHARE)) if source.parallel else 1
-    return threads, min(TASK, max(LARGE, -(-total // (2 * threads))))
+def threads_for(total: int, source: Source) -> int:
+    """How many threads read so many bytes."""
+    return THREADS if source.parallel and total >= MANY else 1
