@@ -9,7 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
@@ -247,6 +247,23 @@ class TestLocalFileSystem(StorageContract):
         storage.discard_uploads("a/")
 
         assert {path.name for path in tmp_path.rglob(".*")} == {".c.0123456789abcdef.tmp"}
+
+
+def test_names_are_no_patterns() -> None:
+    """Neither where a file system moves files by fsspec's own means."""
+    fsspec = pytest.importorskip("fsspec")
+
+    class Other(fsspec.filesystem("memory").__class__):  # type: ignore[misc]
+        protocol = "othermemory"
+        store: ClassVar[dict[str, Any]] = {}
+
+    fsspec.register_implementation("othermemory", Other, clobber=True)
+    storage = FsspecStorage("othermemory://root")
+    storage.write("a1.txt", b"1")
+    storage.write("a[1].txt", b"2")
+
+    assert (storage.read("a1.txt"), storage.read("a[1].txt")) == (b"1", b"2")
+    assert len(Other.store) == 2
 
 
 def test_a_password_in_a_url_is_in_no_error() -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from expcore._atomic import write_file
 from expcore._data import read_all
 from expcore._fsspec_errors import Body, translated
-from expcore._fsspec_put import put
+from expcore._fsspec_put import move, put
 from expcore._keys import TEMPORARY, check_key, check_prefix, refused_at_the_end
 from expcore._s3_uploads import discard_uploads
 from expcore._storage import Prefix, Stat, Storage, check_range
@@ -124,7 +124,7 @@ class FsspecStorage(Storage):
                 self._make_room(path, key)
                 put(self._fs, target, data, progress)
                 if target != path:
-                    self._fs.mv(target, path)
+                    move(self._fs, target, path)
             except BaseException:
                 if target != path and self._fs.exists(target):
                     self._fs.rm_file(target)

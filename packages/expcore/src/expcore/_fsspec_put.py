@@ -63,6 +63,17 @@ def put(
         file_system.pipe_file(path, read_all(data))
 
 
+def move(file_system: Any, source: str, target: str) -> None:
+    """Give a file another name."""
+    from fsspec import AbstractFileSystem
+
+    if type(file_system).mv is AbstractFileSystem.mv:  # it takes names for patterns: a[1].txt
+        file_system.cp_file(source, target)
+        file_system.rm_file(source)
+    else:
+        file_system.mv(source, target)
+
+
 def _callback(advance: Callable[[int], object]) -> Any:
     """Return what tells of progress as fsspec wants it."""
     from fsspec.callbacks import Callback
