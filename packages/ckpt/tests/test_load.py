@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -227,3 +228,10 @@ def test_a_broken_file_is_refused_at_once(tmp_path, data) -> None:
 
     with pytest.raises(ckpt.BrokenFileError, match=r"x\.npz"):
         ckpt.load("x.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes")
+def test_a_pipe_is_refused_and_not_waited_for() -> None:
+    os.mkfifo("pipe.npz")
+    with pytest.raises(ckpt.BrokenFileError, match=r"pipe\.npz.*a pipe or a device"):
+        ckpt.load("pipe.npz")

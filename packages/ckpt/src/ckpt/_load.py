@@ -12,8 +12,9 @@ import numpy as np
 
 from ckpt._ahead import Ahead
 from ckpt._dtypes import Array, known_dtype
+from ckpt._malformed import Malformed, blamed
 from ckpt._npy import shaped
-from ckpt._reader import Malformed, NpzReader, blamed, open_npz
+from ckpt._reader import NpzReader, open_npz
 from ckpt._source import FileOrPath, PathSource, StreamSource, name_of
 
 if TYPE_CHECKING:

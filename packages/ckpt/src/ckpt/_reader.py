@@ -14,10 +14,10 @@ from ckpt import _npy, _npz
 from ckpt._arena import Arena, checksum
 from ckpt._directory import Source, read_directory
 from ckpt._entries import shown
+from ckpt._malformed import Malformed, believing_nothing, blamed
 from ckpt._progress import slow_progress
 from ckpt._source import FileOrPath, name_of, open_source
 from ckpt._zip import LOCAL, MAX16
-from ckpt.errors import BrokenFileError
 from expcore import crc32
 
 if TYPE_CHECKING:
@@ -41,30 +41,6 @@ def open_npz(file: FileOrPath) -> Generator[NpzReader]:
         yield NpzReader(name_of(file), source)
 
 
-@contextmanager
-def blamed(path: str) -> Generator[None]:
-    """Turn what the format modules found wrong into an error that names the file."""
-    try:
-        yield
-    except Malformed as error:
-        raise BrokenFileError(path, str(error)) from error.__cause__
-
-
-class Malformed(Exception):
-    """Something wrong with the bytes, of a file that the raiser does not know."""
-
-
-@contextmanager
-def _believing_nothing(name: bytes | None = None) -> Generator[None]:
-    try:
-        yield
-    except ValueError as error:
-        if isinstance(error, OSError):  # io.UnsupportedOperation is both
-            raise
-        what = f"member {shown(name)}: " if name else ""
-        raise Malformed(f"{what}{error}") from error
-
-
 class NpzReader:
     """The variables of one checkpoint file, read when asked for.
 
@@ -75,7 +51,7 @@ class NpzReader:
 
     def __init__(self, path: str, source: Source) -> None:
         self.path, self.source = path, source
-        with _believing_nothing():
+        with believing_nothing():
             self.directory = read_directory(source)
         self.names, self._rows = self._variables()
         self.index = dict(zip(self.names, range(len(self.names)), strict=True))
@@ -89,12 +65,12 @@ class NpzReader:
             arrays = [name.removesuffix(b".npy") for name in rows if name.endswith(b".npy")]
             if not arrays or any(map(bytes.isdigit, arrays)):
                 raise Malformed(f"it has no member {shown(NAMES)}")
-            with _believing_nothing():  # numpy.savez wrote it
+            with believing_nothing():  # numpy.savez wrote it
                 return [name.decode() for name in arrays], [
                     rows[name + b".npy"] for name in arrays
                 ]
         data = self._whole(NAMES)
-        with _believing_nothing(NAMES):
+        with believing_nothing(NAMES):
             names = decode_names(data)
         titles = _titles(len(names))
         if self.directory.names in ([NAMES, *titles], [NAMES, *titles, META]):  # as written here
@@ -135,7 +111,7 @@ class NpzReader:
         if META not in self.directory.rows:
             return {}
         data = self._whole(META)
-        with _believing_nothing(META):
+        with believing_nothing(META):
             return _npz.decode_meta(data)
 
     def header(self, name: str) -> _npy.Header:
@@ -145,7 +121,7 @@ class NpzReader:
     def place(self, name: str) -> tuple[int, _npy.Header]:
         """Where in the file a variable begins with its header, and that."""
         row = self._rows[self.index[name]]
-        with _believing_nothing(self.directory.names[row]):
+        with believing_nothing(self.directory.names[row]):
             size, start = self.directory.sizes[row], self.directory.find_data(row, self.source)
             header = parse_header(self.source.read(start, min(size, LONGEST)))
             if header.length + header.nbytes != size:
@@ -158,7 +134,7 @@ class NpzReader:
             self._arena([self._rows[self.index[name]] for name in names], verify=True)
             return
         row = self._rows[self.index[names[0]]]
-        with _believing_nothing():
+        with believing_nothing():
             start = self.directory.find_data(row, self.source)
             crc = checksum(self.source, start, start + self.directory.sizes[row])
             self.directory.check(row, crc)
@@ -168,7 +144,7 @@ class NpzReader:
         row = self.directory.rows[name]
         begin, end = self.directory.offsets[row], self.directory.ends[row]
         size = self.directory.sizes[row]
-        with _believing_nothing():
+        with believing_nothing():
             text = self.source.read(begin, min(end - begin, LONGEST_LOCAL + size))
             if len(text) < LOCAL.size + len(name) + size:
                 raise ValueError("it was cut off while it was read")
@@ -179,7 +155,7 @@ class NpzReader:
 
     def _arena(self, rows: Sequence[int], *, verify: bool) -> Arena:
         total = sum(map(self.directory.sizes.__getitem__, rows))
-        with _believing_nothing(), slow_progress(f"load {self.path}", total) as advance:
+        with believing_nothing(), slow_progress(f"load {self.path}", total) as advance:
             return Arena(self.source, self.directory, rows, advance, verify=verify)
 
     def _arrays(self, arena: Arena, rows: list[int]) -> Iterable[Array]:

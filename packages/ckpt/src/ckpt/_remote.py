@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ckpt._background import Writer
-from ckpt._reader import NpzReader, blamed
+from ckpt._malformed import blamed
+from ckpt._reader import NpzReader
 from ckpt._retention import Saved, written
 from ckpt.errors import BrokenFileError
 from expcore import (

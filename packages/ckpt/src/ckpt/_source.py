@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import threading
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -27,8 +28,12 @@ class PathSource:
     parallel = hasattr(os, "preadv")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.file = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 -- closed by open_source
-        self.size = os.fstat(self.file.fileno()).st_size
+        self.file = open(path, "rb", 0, opener=_open_at_once)  # noqa: SIM115 -- closed by open_source
+        found = os.fstat(self.file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            self.file.close()
+            raise BrokenFileError(os.fspath(path), "it is a pipe or a device, and no file")
+        self.size = found.st_size
         self._lock = threading.Lock()
 
     def read(self, offset: int, length: int) -> bytes:
@@ -91,6 +96,11 @@ class StreamSource:
             buffer[done : done + len(part)] = part
             done += len(part)
         return done
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; to open a pipe would wait for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_path(file: FileOrPath) -> TypeIs[str | os.PathLike[str]]:
