@@ -392,7 +392,8 @@ def test_script_compile_and_export_still_work():
     model, x = Net(), torch.ones(1, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        assert torch.equal(torch.jit.script(model)(x), model(x))
+        torch.jit.script(model).save("scripted.pt")
+        assert torch.equal(torch.jit.load("scripted.pt")(x), model(x))
     compiled = torch.compile(model, backend="eager")
     assert torch.equal(compiled(x), model(x))
     exported = torch.export.export(model, (x,)).module()

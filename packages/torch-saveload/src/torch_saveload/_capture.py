@@ -29,6 +29,10 @@ class Config(dict[str, Any]):
     A type of its own, so that an attribute of the same name that ``__init__`` sets is noticed.
     """
 
+    # TorchScript takes a class of Python methods alone for one that it can compile, and then saves
+    # models with files that it cannot load.
+    copy = dict[str, Any].copy
+
 
 def watch(cls: Any) -> None:
     """Wrap the ``__init__`` of a class, and of all subclasses yet to come."""
