@@ -68,17 +68,15 @@ def upload_folder(
     from expcore import InvalidKey, sync_up
     from savethat._found import files_below, is_regular
 
-    names = list(filter(include, files_below(str(folder))))
-    if links := [name for name in names if not is_regular(folder / name)]:
-        told = f"{', '.join(links[:SHOWN])}{', …' * (len(links) > SHOWN)}"
+    names = set(filter(include, files_below(str(folder))))
+    if links := sorted(name for name in names if not is_regular(folder / name)):
+        told = ", ".join(map(repr, links[:SHOWN])) + ", …" * (len(links) > SHOWN)
         text = f"links, pipes and the like of {prefix} are not uploaded: {told}"
         warnings.warn(text, NotSyncedWarning, stacklevel=3)
     try:
         sync_up(folder, remote, prefix, include=include)
     except InvalidKey:  # and nothing was sent
-        for name in names:
-            if name in links:
-                continue
+        for name in sorted(names.difference(links)):
             try:
                 remote.upload(folder / name, f"{prefix}/{name}")
             except InvalidKey as error:
