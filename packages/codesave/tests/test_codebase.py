@@ -225,3 +225,28 @@ def test_large_files_are_unpacked_whole_whatever_threads_do(tree, tmp_path, monk
         monkeypatch.setenv("CODESAVE_CACHE", str(tmp_path / f"cache{i}"))
         module = Path(UniqueCodebase(tmp_path / "o.zip").import_module("a").__file__)
         assert {name: module.with_name(name).read_bytes() for name in files} == files
+
+
+def test_modules_that_are_other_objects_are_unloaded_too(zipped):
+    odd = """
+        import sys
+        class Odd:
+            __slots__ = ()
+            value = 3
+        sys.modules[__name__] = {}
+    """
+    files = {"slots.py": odd.format("Odd()"), "a_class.py": odd.format("Odd"), "src.py": ""}
+
+    with Codebase(zipped(files)) as codebase:
+        import a_class
+        import slots
+        import src
+
+        assert slots.value == a_class.value == 3
+        kept = weakref.ref(src)
+    del slots, a_class, src
+    gc.collect()
+    gc.collect()
+
+    assert kept() is None
+    assert not any(name.startswith(codebase.library_name) for name in sys.modules)

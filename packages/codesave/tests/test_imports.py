@@ -242,3 +242,26 @@ def test_threads_may_import_at_once(zipped):
 
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
+
+
+@pytest.mark.parametrize("place", ["/src", "/scripts/../src", "/nowhere", "/../.."])
+def test_folders_that_code_puts_on_the_path_are_each_versions_own(place, zipped, monkeypatch):
+    """Else the second version would get what the first one imported by the plain name."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    train = f"""
+        import os, sys
+        here = os.path.dirname(os.path.realpath(__file__))
+        sys.path[:0] = [here + "{place}", here + "/src"]
+        import inner_of_ours, inner_of_ours.core
+        from inner_of_ours.core import number
+        import inner_of_ours.core as core
+        assert core is inner_of_ours.core
+    """
+    for version in (1, 2):
+        files = {"src/inner_of_ours/__init__.py": "from .core import number", "scripts/a.py": ""}
+        files |= {"src/inner_of_ours/core.py": f"number = {version}", "train.py": train}
+
+        found = UniqueCodebase(zipped(files)).import_module("train")
+
+        assert found.inner_of_ours.number == found.number == version
+    assert "inner_of_ours" not in sys.modules

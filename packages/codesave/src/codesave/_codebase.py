@@ -148,7 +148,7 @@ class Codebase:
 def _stands_for(world: World, name: str) -> bool:
     top = name.partition(".")[0]
     # All of the process would see a codebase's own logging.py, and not only the codebase.
-    return world.owns(top) and top not in sys.stdlib_module_names
+    return top not in sys.stdlib_module_names and world.own_name(top) is not None
 
 
 class _Aliases:
@@ -178,7 +178,7 @@ class _Alias:
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         # Not in exec_module: until then the plain name would stand for an empty module, which
         # code outside of the codebase may import from, as C code in it does.
-        full_name = self._world.full_name(spec.name)
+        full_name = self._world.own_name(spec.name) or spec.name
         try:
             module = importlib.import_module(full_name)
         except BaseException as error:

@@ -24,8 +24,9 @@ def unpickler(world: World) -> type[pickle.Unpickler]:
         """Finds the classes of one codebase."""
 
         def find_class(self, module_name: str, global_name: str, /) -> Any:
-            if world.owns(module_name.partition(".")[0]):
-                module_name = world.full_name(module_name)
+            own = world.own_name(module_name)
+            if own is not None:
+                module_name = own
                 importlib.import_module(module_name)
             return super().find_class(module_name, global_name)
 

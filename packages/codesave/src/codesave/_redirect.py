@@ -101,7 +101,7 @@ def _redirecting(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         if full_name == name or fromlist:
             return found
-        return sys.modules[world.full_name(name.partition(".")[0])]
+        return sys.modules[_translate(world, name.partition(".")[0])]
 
     return __import__
 
@@ -239,7 +239,5 @@ def _wrap(module: Any, function: str) -> None:
 
 
 def _translate(world: World, name: str) -> str:
-    top = name.partition(":")[0].partition(".")[0]
     # A saved codebase may hold a codesave of its own, with modules below that one.
-    inside = top and not name.startswith(PREFIX) and world.owns(top)
-    return world.full_name(name) if inside else name
+    return name if name.startswith(PREFIX) else world.own_name(name) or name

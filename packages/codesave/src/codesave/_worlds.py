@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import threading
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codesave._cache import cache_folder, cached, top_level, unpack
@@ -14,7 +16,6 @@ from codesave._installed import comes_with_python, is_installed
 from codesave.errors import CodebaseNotCachedError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import ModuleType
 
     from codesave._checks import Limits
@@ -45,6 +46,8 @@ class World:
         """Whether its modules stay in ``sys.modules`` for good."""
         self._top = dict(sorted(top_level(code)))
         self._owned: dict[str, bool] = {}
+        self._added: dict[tuple[str, str], str] = {}
+        self._places = tuple(f"{path}{os.sep}" for path in {code, code.resolve()})
         self._retired: weakref.ref[_Retired] | None = None
 
     @property
@@ -88,6 +91,35 @@ class World:
         """The name in ``sys.modules`` of a module that the codebase calls ``module``."""
         return f"{self.name}.{module}"
 
+    def own_name(self, module: str) -> str | None:
+        """The full name of what ``import module`` in the codebase means; None if not its own.
+
+        Code may have put a folder of the codebase on ``sys.path``: what lies there is found as a
+        part of that folder, since by its plain name another version's may be loaded already.
+        """
+        top = module.partition(":")[0].partition(".")[0]
+        if not top:
+            return None
+        if self.owns(top):
+            return self.full_name(module)
+        for place in map(str, sys.path):  # other things may stand there, which Python skips
+            if place.startswith(self._places):
+                folder = self._added.get((place, top))
+                if folder is None:
+                    folder = self._added[place, top] = self._adding(place, top)
+                if folder:
+                    return self.full_name(f"{folder}.{module}")
+        return None
+
+    def _adding(self, place: str, top: str) -> str:
+        """The dotted name of a folder that adds a module to those that are found otherwise."""
+        folder, code = Path(place).resolve(), self.code.resolve()
+        parts = folder.relative_to(code).parts if folder.is_relative_to(code) else ()
+        if not parts or any("." in part for part in parts) or not folder.is_dir():
+            return ""
+        adds = dict(top_level(folder)).get(top, False) and not is_installed(top)
+        return ".".join(parts) if adds else ""
+
     def loaded(self) -> dict[str, ModuleType]:
         """Its modules in ``sys.modules``, by their full names."""
         inside = self.name + "."
@@ -107,8 +139,10 @@ class World:
         retired = _Retired(modules)
         for name, module in modules.items():
             del sys.modules[name]
-            # A function refers to its module's globals, and through them to all the others.
-            vars(module)["__codesave_retired__"] = retired
+            # A function refers to its module's globals, and through them to all the others. What a
+            # module put in its own place may be a class, or have no such dictionary.
+            if isinstance(namespace := getattr(module, "__dict__", None), dict):
+                namespace["__codesave_retired__"] = retired
         self._retired = weakref.ref(retired) if modules else None
         parent = sys.modules.get(NAMESPACE)
         if parent is not None:
