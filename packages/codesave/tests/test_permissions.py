@@ -26,12 +26,15 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    was = os.geteuid()
-    if was == 0:
-        os.chown(folder, _NOBODY, -1)
-        os.seteuid(_NOBODY)
     (folder / "code").mkdir()
     (folder / "code/a.py").write_text("")
+    was = os.geteuid()
+    if was == 0:
+        # Once, so that all is imported: root's Python may lie where others cannot read.
+        checkpoint(folder / "code", folder / "first.zip", verbose=False).path.unlink()
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, _NOBODY, -1)
+        os.seteuid(_NOBODY)
     yield folder / "code"
     os.seteuid(was)
     for path in folder.rglob("*"):
