@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Region, Sybil
 from sybil.evaluators.doctest import NUMBER, DocTestEvaluator
 from sybil.parsers.abstract.doctest import DocTestStringParser
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from sybil.document import Document
 
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE | NUMBER
+
+# How fast examples are made and pass says how much else the machine has to do.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session", autouse=True)
