@@ -203,6 +203,15 @@ def test_what_leads_to_each_other_in_all_directions_is_refused(
         digest(nodes)
 
 
+def test_of_what_leads_back_there_may_be_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is met on many ways takes for ever; a tree that knows its parents is large."""
+    monkeypatch.setattr("expcore._walk.MOST_TURNS", 10)
+    root: dict[str, Any] = {}
+    root["children"] = [{"parent": root} for _ in range(100)]
+
+    assert digest(root).startswith("xxh3_128:")
+
+
 def test_a_tensor_without_memory_is_refused() -> None:
     """Reading where it has none ended the process."""
     torch = pytest.importorskip("torch")

@@ -35,7 +35,7 @@ _TANGLED = (
 class Walk:
     """One pass over one value: where it is, and what it has seen."""
 
-    __slots__ = ("algorithm", "keep", "memo", "stack", "turned", "turns")
+    __slots__ = ("algorithm", "keep", "memo", "met", "stack", "turned", "turns")
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
@@ -45,10 +45,12 @@ class Walk:
         """Long encodings by id, so that a value that is shared is encoded once."""
         self.keep: list[object] = []
         """What the memo knows must not be freed, or its id would come to mean another."""
+        self.met: set[int] = set()
+        """Containers that lead into cycles, by id; they are kept, too."""
         self.turned = 0
         """So many of the containers around the present value have met a cycle."""
         self.turns = 0
-        """How many containers on cycles were encoded, each on every way that leads to it."""
+        """How often one of them was encoded again, on another way that leads to it."""
 
     def hasher(self) -> Hasher:
         """Return an empty hasher of the algorithm in use."""
@@ -114,9 +116,13 @@ class Walk:
         is_cyclic = depth < self.turned
         if is_cyclic:
             self.turned = depth
-            self.turns += 1
-            if self.turns > MOST_TURNS:
+            if key not in self.met:
+                self.met.add(key)
+                self.keep.append(value)
+            elif self.turns == MOST_TURNS:
                 raise UndigestableError("", type(value).__qualname__, _TANGLED)
+            else:
+                self.turns += 1
         if len(data) <= LIMIT_BYTES:
             return data
         data = self.collapse(data)
