@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import time
+import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_a_large_result_has_a_file_of_its_own(load, sidecars):
     assert len(sidecars()) == 1
     assert module.f.cache_path(1).stat().st_size < 300
     assert module.f.cache_info().size_bytes > 2 << 20
+
+
+def test_a_large_result_is_read_without_a_second_copy(load):
+    module = load(LARGE)
+    module.f(1)
+
+    tracemalloc.start()
+    module.f(1)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 3 << 20
 
 
 def test_a_small_result_has_none(load, sidecars):

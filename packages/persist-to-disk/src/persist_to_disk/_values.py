@@ -210,23 +210,24 @@ def _load_sidecar(payload: bytes, sidecars: Path, module: str, *, trust: bool) -
             check_owner(path, status)
         if status.st_size != length:
             raise ValueError(f"{path} has {status.st_size} bytes and should have {length}")
-        file = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+        mapped = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+        known = (status.st_dev, status.st_ino, status.st_mtime_ns, digest)
+        if known not in _verified:
+            if xxh3_128(mapped).digest() != digest:
+                raise ValueError(f"{path} is damaged: its digest is not what was written")
+            _verified.add(known)
+        magic, version, count, _ = _START.unpack_from(mapped)
+        if (magic, version) != (MAGIC, VERSION):
+            raise error(f"{path} is no sidecar of version {VERSION}")
+        at = _START.size
+        buffers: list[memoryview] = []
+        for _ in range(count):
+            offset, size = _BUFFER.unpack_from(mapped, at)
+            buffers.append(mapped[offset : offset + size])
+            at += _BUFFER.size
+        # The file itself: what is large within the pickle goes to its place without a copy.
+        with open(descriptor, "rb", closefd=False) as file:
+            file.seek(at)
+            return Unpickler(file, module, buffers).load()
     finally:
         os.close(descriptor)
-    mapped = memoryview(file)
-    known = (status.st_dev, status.st_ino, status.st_mtime_ns, digest)
-    if known not in _verified:
-        if xxh3_128(mapped).digest() != digest:
-            raise ValueError(f"{path} is damaged: its digest is not what was written")
-        _verified.add(known)
-    magic, version, count, _ = _START.unpack_from(mapped)
-    if (magic, version) != (MAGIC, VERSION):
-        raise error(f"{path} is no sidecar of version {VERSION}")
-    at = _START.size
-    buffers: list[memoryview] = []
-    for _ in range(count):
-        offset, size = _BUFFER.unpack_from(mapped, at)
-        buffers.append(mapped[offset : offset + size])
-        at += _BUFFER.size
-    file.seek(at)
-    return Unpickler(file, module, buffers).load()
