@@ -135,6 +135,20 @@ def entries(sparse: Any, *order: int, last: float = 3.0) -> Any:
     return sparse.coo_matrix((picked[2], (picked[0], picked[1])), shape=(2, 3))
 
 
+def keyed(sparse: Any, *places: tuple[int, int]) -> Any:
+    matrix = sparse.dok_matrix((2, 3))
+    for row, column in places:
+        matrix[row, column] = row + 1
+    return matrix
+
+
+def tagged_matrix(sparse: Any, tag: str) -> Any:
+    """Return a matrix of a derived class with an attribute of its own."""
+    matrix = type("Tagged", (sparse.csr_matrix,), {"__module__": __name__})((2, 3))
+    matrix.tag = tag
+    return matrix
+
+
 def used(matrix: Any) -> Any:
     """Let a matrix remember what it has found out of itself."""
     assert matrix.has_sorted_indices
@@ -155,6 +169,11 @@ def tagged(torch: Any, tag: str) -> Any:
     tensor = torch.zeros(3).as_subclass(Tagged)
     tensor.tag = tag
     return tensor
+
+
+def jagged(torch: Any, value: float) -> Any:
+    parts = [torch.ones(2), torch.full((3,), value)]
+    return torch.nested.nested_tensor(parts, layout=torch.jagged)
 
 
 def wrapped(torch: Any, value: float) -> Any:
@@ -245,7 +264,7 @@ EQUAL: dict[str, Any] = {
     "scipy: what it remembers": scipy(lambda sp: (used(entries(sp, 0, 1, 2).tocsr()), sp.csr_matrix(entries(sp, 0, 1, 2).toarray()))),
     "scipy: width of indices": scipy(lambda sp: (sp.csr_matrix(([1.0], [2], [0, 1])), sp.csr_matrix(([1.0], np_().array([2], "i8"), np_().array([0, 1], "i8"))))),
     "scipy: duplicates": scipy(lambda sp: (sp.csc_matrix(([2.0], ([0], [1]))), sp.csc_matrix(([1.0, 1.0], ([0, 0], [1, 1]))))),
-    "scipy: keys": scipy(lambda sp: (entries(sp, 0, 1, 2).todok(), entries(sp, 2, 1, 0).todok())),
+    "scipy: keys": scipy(lambda sp: (keyed(sp, (0, 1), (1, 0)), keyed(sp, (1, 0), (0, 1)))),
     "scipy: lists": scipy(lambda sp: (entries(sp, 0, 1, 2).tolil(), entries(sp, 2, 1, 0).tolil())),
     "torch: strides": torch(lambda t: (t.arange(6).reshape(2, 3).t(), t.tensor([[0, 3], [1, 4], [2, 5]]))),
     "torch: storage": torch(lambda t: (t.arange(9)[3:5], t.tensor([3, 4]))),
@@ -255,6 +274,7 @@ EQUAL: dict[str, Any] = {
     "torch: nan, float8": torch(lambda t: (t.tensor([0x7F] * 9, dtype=t.uint8).view(t.float8_e4m3fn), t.tensor([0xFF] * 9, dtype=t.uint8).view(t.float8_e4m3fn))),
     "torch: conjugate": torch(lambda t: (t.tensor([1 + 2j]).conj(), t.tensor([1 - 2j]))),
     "torch: parameter": torch(lambda t: (t.nn.Parameter(t.ones(3)), t.nn.Parameter(t.ones(3)))),
+    "torch: jagged": torch(lambda t: (jagged(t, 1.0), jagged(t, 1.0))),
     "torch: sparse": torch(lambda t: (t.eye(3).to_sparse(), t.eye(3).to_sparse().t())),
     "torch: module": torch(lambda t: (linear(t), linear(t))),
     "torch: module, gradients": torch(lambda t: (linear(t), trained(linear(t)))),
@@ -403,6 +423,8 @@ DIFFER: dict[str, Any] = {
     "ml_dtypes: negative zero": ml_dtypes(lambda ml, np: (np.zeros(9, ml.bfloat16), -np.zeros(9, ml.bfloat16))),
     "pydantic: value": pydantic(lambda Model: (Model(x=1), Model(x=2))),
     "pydantic: class and object": pydantic(lambda Model: (Model, Model())),
+    "torch: jagged": torch(lambda t: (jagged(t, 1.0), jagged(t, 2.0))),
+    "scipy: attribute": scipy(lambda sp: (tagged_matrix(sp, "a"), tagged_matrix(sp, "b"))),
     "scipy: value": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2, last=4.0))),
     "scipy: place": scipy(lambda sp: (entries(sp, 0, 1, 2), entries(sp, 0, 1, 2).tocsr()[::-1].tocoo())),
     "scipy: shape": scipy(lambda sp: (sp.csr_matrix((2, 3)), sp.csr_matrix((2, 4)))),

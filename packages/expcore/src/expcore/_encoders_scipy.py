@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse  # type: ignore[import-untyped,unused-ignore]
 
-from expcore._encoders_objects import class_name
+from expcore._encoders_objects import class_name, state_of
 
 if TYPE_CHECKING:
     from expcore._walk import Encoder, Walk
@@ -20,7 +20,10 @@ _CANONICAL = {"csr", "csc", "bsr", "coo"}
 
 
 def _sparse(value: Any, walk: Walk) -> bytes:
-    entries = value if value.format in _CANONICAL else value.tocoo()
+    entries = value
+    if value.format not in _CANONICAL:
+        entries = value.tocoo()
+        entries.has_canonical_format = False  # of a dictionary's it says they are in order
     if not entries.has_canonical_format:
         entries = entries.copy()
         entries.sum_duplicates()
@@ -30,7 +33,20 @@ def _sparse(value: Any, walk: Walk) -> bytes:
         places = (entries.indptr, entries.indices)
     # The indices are as wide as the matrix once had to be.
     wide = [np.asarray(place, np.int64) for place in places]
-    return walk.compose("sparse", class_name(type(value)), value.shape, entries.data, wide)
+    parts = class_name(type(value)), value.shape, entries.data, wide
+    if own := _own_attributes(value):
+        return walk.compose("derived sparse", *parts, own)
+    return walk.compose("sparse", *parts)
+
+
+def _own_attributes(value: Any) -> dict[str, Any]:
+    """Return what a derived class's array has besides its entries."""
+    kind = type(value)
+    base: Any = next(base for base in kind.__mro__ if base.__module__.startswith("scipy."))
+    if base is kind:
+        return {}
+    library = {*vars(base(value)), "_has_canonical_format", "_has_sorted_indices"}
+    return {name: part for name, part in state_of(value).items() if name not in library}
 
 
 ENCODERS: dict[type, Encoder] = {

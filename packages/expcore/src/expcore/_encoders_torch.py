@@ -42,7 +42,9 @@ def _tensor(value: Any, walk: Walk) -> bytes:
     ]  # fmt: skip
     encoded = [walk.encode(part) for part in parts]
     kind: Any = type(value)
-    if kind.__torch_dispatch__ is not _ORDINARY.__torch_dispatch__ and not value.is_nested:
+    if value.is_nested:
+        return walk.join("tensor", [*encoded, _content(value.detach(), walk)])
+    if kind.__torch_dispatch__ is not _ORDINARY.__torch_dispatch__:
         return walk.join("tensor", [*encoded, _wrapped(value, walk)])
     plain = value.detach()
     own: dict[str, Any] = {}
