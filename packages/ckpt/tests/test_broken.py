@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -162,3 +164,25 @@ def test_cut_off_anywhere_it_is_broken(net) -> None:
         Path("net.npz").write_bytes(data[:length])
         with pytest.raises(ckpt.BrokenFileError):
             ckpt.load_var_collection("net.npz", net)
+
+
+def test_what_was_read_of_broken_ones_is_not_kept_while_an_older_one_is_read() -> None:
+    large = ckpt.Checkpoint("logs", keep_ckpts=3)
+    for idx in (1, 2, 3):
+        large.save(ckpt.VarCollection({"w": np.ones(1 << 20, np.float32)}), idx)
+    for idx in (2, 3):
+        data = path_of(idx).read_bytes()
+        path_of(idx).write_bytes(data[:-5000] + b"x" + data[-4999:])
+    net = ckpt.VarCollection({"w": np.zeros(1 << 20, np.float32)})
+    gc.disable()
+    tracemalloc.start()
+
+    try:
+        with pytest.warns(ckpt.BrokenCheckpointWarning):
+            large.restore(net)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+    assert peak < 6 << 20  # of 4 MiB

@@ -242,6 +242,15 @@ def test_where_they_are_cannot_be_changed_without_effect(checkpoint, name) -> No
         setattr(checkpoint, name, "other")
 
 
+def test_a_subclass_may_set_once_more_where_they_are() -> None:
+    class Logged(ckpt.Checkpoint):
+        def __init__(self, logdir: Path) -> None:
+            super().__init__(logdir, keep_ckpts=1)
+            self.logdir = logdir
+
+    assert repr(Logged(Path("logs"))) == "Logged('logs', keep_ckpts=1)"
+
+
 def test_an_old_one_that_may_not_be_read_ends_no_training(checkpoint, net, monkeypatch) -> None:
     checkpoint.save(net, 1)
     checkpoint = ckpt.Checkpoint("logs", keep_ckpts=1)

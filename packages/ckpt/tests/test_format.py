@@ -73,6 +73,22 @@ def test_what_numpy_wrote_is_read() -> None:
     assert all(same(found[name], array) for name, array in GOLDEN.items())
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_are_aligned_wherever_numpy_put_them(count, order) -> None:
+    """Alone, and where several are alike."""
+    values = [np.full((2, 3), i + 0.5, order=order) for i in range(count)]
+    np.savez("numpy.npz", **{f"odd{i}": value for i, value in enumerate(values)})
+
+    with open_npz("numpy.npz") as reader:
+        places = {reader.place(name)[0] % 8 for name in reader.names}
+    found = read("numpy.npz").values()
+
+    assert places != {0}
+    assert all(array.flags.aligned for array in found)
+    assert all(same(array, value) for array, value in zip(found, values, strict=True))
+
+
 def test_numpy_reads_what_was_written() -> None:
     with np.load(written(**GOLDEN), allow_pickle=False) as file:
         assert file["names"].tolist() == list(GOLDEN)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -45,6 +47,27 @@ def test_an_error_of_any_thread_is_raised_and_no_more_is_begun(threads) -> None:
 
     assert len(done) <= threads
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ckpt_")]
+
+
+def test_an_error_of_another_thread_does_not_keep_what_was_worked_on() -> None:
+    class Memory:
+        def read(self, _: int) -> None:
+            both.wait()
+            if threading.current_thread() is not threading.main_thread():
+                raise ValueError("damaged")
+
+    both = threading.Barrier(2, timeout=30)
+    memory = Memory()
+    kept = weakref.ref(memory)
+    gc.disable()
+
+    try:
+        with pytest.raises(ValueError, match="damaged") as caught:
+            list(each(memory.read, range(2), 2))
+        del memory, caught
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_who_stops_asking_ends_the_work() -> None:

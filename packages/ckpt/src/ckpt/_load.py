@@ -84,8 +84,9 @@ class Loaded(Mapping[str, Any]):
     def _copied(self, name: str) -> Array:
         read = partial(self._reader.read, verify=self._verify)
         names, arrays = self._together(name, read)
-        self._read = {each: as_known(array) for each, array in arrays.items()}
-        found = self._read.pop(name)
+        ahead = {each: as_known(array) for each, array in arrays.items()}
+        found = ahead.pop(name)
+        self._read = ahead  # whole: another thread may take from it at once
         return found if len(names) == 1 else found.copy(order="K")
 
     def _together(self, name: str, do: Callable[[list[str]], T]) -> tuple[list[str], T]:

@@ -59,7 +59,8 @@ def restore_newest(
         try:
             loaded = load(number, path)
         except BrokenFileError as error:
-            broken[path] = error
+            # Without its traceback, which would keep all that was read of the file.
+            broken[path] = BrokenFileError(error.path, error.reason)
             folder.found_broken(path)
         except FileNotFoundError:
             # Another process saved a newer one, and deleted this: look again.

@@ -59,11 +59,13 @@ class Numbered:
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set an attribute, unless it says where the checkpoints are: that would be too late."""
-        if name in PLACE and "_folder" in vars(self) and value != getattr(self, name):
-            raise AttributeError(
-                f"{name} cannot be changed of a {type(self).__name__} that is made: "
-                "make another one, of a subclass if it is to have other constants"
-            )
+        if name in PLACE and "_folder" in vars(self):
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            if value != getattr(self, name):
+                raise AttributeError(
+                    f"{name} cannot be changed of a {type(self).__name__} that is made: "
+                    "make another one, of a subclass if it is to have other constants"
+                )
         super().__setattr__(name, value)
 
     @property

@@ -91,7 +91,8 @@ class NpzReader:
             verify: Whether their checksums are.
 
         Returns:
-            An array of its own for each name, writable; the arrays share one allocation.
+            An array of its own for each name, writable and aligned; those of a file that was
+            written here share one allocation.
         """
         wanted = list(names)
         numbers = [self._rows[i] for i in map(self.index.__getitem__, wanted)]
@@ -170,7 +171,7 @@ class NpzReader:
         if (heads != heads[0]).any():
             return [first, *(self._array(arena, row) for row in rows[1:])]
         shape, strides = (len(rows), *first.shape), (apart, *first.strides)
-        return np.ndarray(shape, first.dtype, memory, start + length, strides)
+        return aligned(np.ndarray(shape, first.dtype, memory, start + length, strides))
 
     def _array(self, arena: Arena, row: int) -> Array:
         start, size = int(arena.starts[row]), self.directory.sizes[row]
@@ -183,11 +184,17 @@ class NpzReader:
             else:
                 header = parse_header(view[start : start + min(size, LONGEST)].tobytes())
             if header.fortran or header.length + header.nbytes != size:  # which is refused
-                return _npy.shaped(arena.data(row)[header.length :], header)
-            return np.ndarray(header.shape, header.dtype, arena.memory, start + header.length)
+                return aligned(_npy.shaped(arena.data(row)[header.length :], header))
+            place = start + header.length
+            return aligned(np.ndarray(header.shape, header.dtype, arena.memory, place))
         except ValueError as error:
             member = shown(self.directory.names[row])
             raise Malformed(f"member {member}: {error}") from error
+
+
+def aligned(array: Array) -> Array:
+    """The array, or a copy where its items lie at odd places, as numpy and objax write them."""
+    return array if array.flags.aligned else array.copy(order="K")
 
 
 def runs(starts: Array, sizes: Array) -> Iterable[tuple[int, int]]:

@@ -66,8 +66,12 @@ class _Work(Generic[T, U]):
                 given += 1
         for helper in self._helpers:
             helper.join()
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # it leads here, and so would keep itself, and what was read
         for i in range(given, len(self._items)):
             yield self._done.pop(i)
 
