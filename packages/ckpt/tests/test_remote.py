@@ -63,6 +63,18 @@ def test_retention_goes_on_there_where_the_local_folder_is_new(url, net) -> None
     assert stored() == ["0000000001.npz", "0000000003.npz"]
 
 
+def test_what_is_broken_here_is_not_put_there(url, net) -> None:
+    with ckpt.Checkpoint(url, 1, verbose=False) as checkpoint:
+        save(checkpoint, net, 1)
+        broken = Path(checkpoint.restore(net)[1])
+        broken.write_bytes(broken.read_bytes()[:100])
+        save(checkpoint, net, 2)
+        save(checkpoint, net, 3)
+
+    assert stored() == ["0000000003.npz"]
+    assert broken.exists()
+
+
 def test_other_files_there_are_never_touched(url, net) -> None:
     (BUCKET / "ckpt").mkdir(parents=True)
     (BUCKET / "ckpt" / "best.npz").write_bytes(b"mine")

@@ -77,17 +77,16 @@ class Remote:
         self._metrics: dict[tuple[str, int, float], Mapping[str, float] | None] = {}
 
     def upload(self, saved: Path, retention: Retention) -> None:
-        """Upload what is not there yet, then delete there what is too many.
+        """Upload what is whole and not there yet, then delete there what is too many.
 
         Args:
             saved: The file that was just written.
             retention: Which are kept.
         """
         there = self._listing()
-        for number, path in self.folder.numbered().items():
-            stat = there.get(number)
-            if path == saved or stat is None:
-                self.storage.upload(path, self._key(path.name))
+        for each in self.folder.saved():
+            if each.path == saved or each.step not in there:
+                self.storage.upload(each.path, self._key(each.path.name))
         found = self.saved()
         kept = retention.kept(found) | {self.folder.number(saved.name)}
         for each in found:
