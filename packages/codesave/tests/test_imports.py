@@ -265,3 +265,28 @@ def test_folders_that_code_puts_on_the_path_are_each_versions_own(place, zipped,
 
         assert found.inner_of_ours.number == found.number == version
     assert "inner_of_ours" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"lib.py": "raise SystemExit('ran')"},
+        {"lib/__init__.py": "1 / 0"},
+        {"lib/added_to_ours/data.txt": ""},
+    ],
+)
+def test_modules_in_folders_on_the_path_are_found_whatever_lies_beside(
+    others, zipped, monkeypatch
+):
+    """A module with the folder's name, an ``__init__`` that is of no use alone, or data."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    train = """
+        import os, sys
+        sys.path.append(os.path.join(os.path.dirname(__file__), "lib"))
+        from added_to_ours import number
+    """
+    files = {"lib/added_to_ours.py": "number = 3", "train.py": train, **others}
+
+    assert UniqueCodebase(zipped(files)).import_module("train").number == 3
+    found = sys.modules.pop("added_to_ours", None)
+    assert (found is None) == ("lib/added_to_ours/data.txt" in others)

@@ -88,14 +88,17 @@ def test_secrets_are_not_in_the_diff(repository, tmp_path, change):
 
 def test_the_users_taste_in_diffs_makes_no_difference(repository, tmp_path, monkeypatch):
     folder, git = repository
-    (folder / "a.py").write_text("".join(f"x = {i}\n" for i in range(30)))
+    (folder / "a.py").write_text("".join(f"x = {i}\n\n" for i in range(30)))
     git("commit", "-qam", "more")
-    (folder / "a.py").write_text("".join(f"x = {i % 19}\n" for i in range(30)))
+    (folder / "a.py").write_text("".join(f"x = {i % 19}\n\n" for i in range(30)))
+    (folder / "sub/b.py").write_text("2\n")
     plain = checkpoint(folder, tmp_path / "a.zip", verbose=False)
     (tmp_path / "config").write_text(
         "[diff]\nnoprefix = true\ncontext = 1\ninterHunkContext = 9\nalgorithm = patience\n"
+        f"suppressBlankEmpty = true\norderFile = {(tmp_path / 'order').as_posix()}\n"
         "[core]\nabbrev = 20\n"
     )
+    (tmp_path / "order").write_text("sub/b.py\na.py\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
 
     assert checkpoint(folder, tmp_path / "b.zip", verbose=False).digest == plain.digest

@@ -27,6 +27,9 @@ _SET_INSIDE_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX",
 """These would make git answer for another repository than the folder's."""
 
 _PLAIN_DIFF = [
+    "-c",
+    "diff.suppressBlankEmpty=false",  # of this one there is no option
+    "diff",
     "--no-color",
     "--no-ext-diff",
     "--no-textconv",
@@ -38,6 +41,7 @@ _PLAIN_DIFF = [
     "--diff-algorithm=myers",
     "--src-prefix=a/",
     "--dst-prefix=b/",
+    "-O/dev/null",  # on Windows too
 ]
 """A diff that is the same for everybody, whatever their configuration says of diffs."""
 
@@ -110,7 +114,6 @@ def _diff(folder: Path, saved: Collection[str]) -> str:
     ]
     out = run_git(
         folder,
-        "diff",
         *_PLAIN_DIFF,
         "HEAD",
         "--",

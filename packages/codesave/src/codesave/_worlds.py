@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import sys
@@ -117,8 +118,22 @@ class World:
         parts = folder.relative_to(code).parts if folder.is_relative_to(code) else ()
         if not parts or any("." in part for part in parts) or not folder.is_dir():
             return ""
-        adds = dict(top_level(folder)).get(top, False) and not is_installed(top)
-        return ".".join(parts) if adds else ""
+        if (top, True) not in top_level(folder) or is_installed(top):
+            return ""
+        return ".".join(parts) if self._leads_to(parts) else ""
+
+    def _leads_to(self, parts: tuple[str, ...]) -> bool:
+        """Whether a folder can be imported: a module may have its name, or its __init__ fail."""
+        place = self.code
+        for part in parts:
+            if {(part, False), (part, True)} <= {*top_level(place)}:  # the module comes first
+                return False
+            place /= part
+        try:
+            importlib.import_module(self.full_name(".".join(parts)))
+        except Exception:  # Python does not run it for what it finds by sys.path
+            return False
+        return True
 
     def loaded(self) -> dict[str, ModuleType]:
         """Its modules in ``sys.modules``, by their full names."""
