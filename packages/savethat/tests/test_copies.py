@@ -47,6 +47,19 @@ def test_a_file_that_is_missing_here_is_downloaded_though_the_run_is_not_over(
     assert node_that(do, on=synced).run() == "1,2"
 
 
+def test_files_whose_path_is_longer_than_a_name_may_be_are_downloaded(
+    synced: savethat.Storage, elsewhere: savethat.Storage, node_that: NodeThat
+) -> None:
+    node_that(lambda _: 1, on=elsewhere).run()
+    key = "/".join(["a folder with quite a long name"] * 9) + "/data.csv"
+    for text in ("1,2", "3,4"):
+        with synced.open(key, "w") as file:
+            file.write(text)
+        synced.upload(key)
+
+        assert elsewhere.download(key).read_text() == text
+
+
 def copy_during(
     node_that: NodeThat,
     here: savethat.Storage,
