@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import savethat
+from expcore import MemoryStorage
 from savethat import _claim, _pending, _remote, _run_sync, _sync
 
 NodeThat = Callable[..., savethat.Node[Any, Any]]
@@ -236,3 +238,22 @@ def test_links_and_pipes_are_named_and_hold_up_nothing(
     there = {path.name for path in (tmp_path / "remote" / node.key).iterdir()}
     assert {"results.pickle", "args.json"} <= there
     assert not {"nowhere", "home", "pipe"} & there
+
+
+def test_what_is_removed_during_an_upload_is_no_failure(tmp_path: Path) -> None:
+    """A checkpoint that is too many, say, with its folder; no more than that, and no link."""
+    for name in ("a", "b"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "x").write_text(name)
+    remote = MemoryStorage()
+    found: list[str] = []
+
+    def include(name: str) -> bool:
+        found.append(name)
+        if len(found) == 1:
+            shutil.rmtree(tmp_path / "run" / ("b" if name == "a/x" else "a"))
+        return True
+
+    _remote.upload_folder(tmp_path / "run", remote, "run", include)
+
+    assert [entry.key for entry in remote.list()] == [f"run/{found[0]}"]

@@ -113,8 +113,12 @@ class Found:
 
 
 def files_below(folder: str, prefix: str = "") -> Iterator[str]:
-    """The files below a folder, with slashes; not what is being written."""
-    with os.scandir(folder) as entries:
+    """The files below a folder, with slashes; not what is being written, or was just removed."""
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from files_below(entry.path, f"{prefix}{entry.name}/")

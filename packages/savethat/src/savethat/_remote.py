@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -69,14 +70,15 @@ def upload_folder(
     from savethat._found import files_below, is_regular
 
     names = set(filter(include, files_below(str(folder))))
-    if links := sorted(name for name in names if not is_regular(folder / name)):
+    others = {name for name in names if not is_regular(folder / name)}
+    if links := sorted(name for name in others if os.path.lexists(folder / name)):
         told = ", ".join(map(repr, links[:SHOWN])) + ", …" * (len(links) > SHOWN)
         text = f"links, pipes and the like of {prefix} are not uploaded: {told}"
         warnings.warn(text, NotSyncedWarning, stacklevel=3)
     try:
         sync_up(folder, remote, prefix, include=include)
     except InvalidKey:  # and nothing was sent
-        for name in sorted(names.difference(links)):
+        for name in sorted(names - others):
             try:
                 remote.upload(folder / name, f"{prefix}/{name}")
             except InvalidKey as error:
