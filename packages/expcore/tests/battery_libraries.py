@@ -420,6 +420,7 @@ DIFFER: dict[str, Any] = {
     "jax: key": jax(lambda jax: (jax.random.key(1), jax.random.key(2))),
     "jax: key, data": jax(lambda jax: (jax.random.key(1), jax.random.key_data(jax.random.key(1)))),
     "ml_dtypes: dtype": ml_dtypes(lambda ml, np: (np.zeros(9, ml.float8_e4m3fn), np.zeros(9, ml.float8_e5m2))),
+    "ml_dtypes: integers": ml_dtypes(lambda ml, np: (np.ones(9, ml.int4), np.ones(9, ml.uint4))),
     "ml_dtypes: negative zero": ml_dtypes(lambda ml, np: (np.zeros(9, ml.bfloat16), -np.zeros(9, ml.bfloat16))),
     "pydantic: value": pydantic(lambda Model: (Model(x=1), Model(x=2))),
     "pydantic: class and object": pydantic(lambda Model: (Model, Model())),

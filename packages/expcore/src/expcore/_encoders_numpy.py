@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 256
 _NUMPY = {"numpy.dtypes", "numpy"}  # until 1.24 the latter
+_USERS = 2  # what `isbuiltin` is of a dtype that was registered
 PIECE_BYTES = 1 << 20
 _LONG = {np.longdouble, np.clongdouble}  # by type: others call theirs "g", too
 
@@ -146,7 +147,8 @@ def _encode_dtype(dtype: Any, walk: Walk) -> bytes:
         return walk.compose("dtype", "StringDType", repr(getattr(dtype, "na_object", None)))
     name = dtype.str if dtype.type not in _LONG else f"{dtype.str} {np.finfo(dtype).nmant}"
     # Types of others (ml_dtypes' bfloat16) all call themselves plain bytes.
-    return walk.compose("dtype", name if type(dtype).__module__ in _NUMPY else str(dtype))
+    is_of_others = dtype.isbuiltin == _USERS or type(dtype).__module__ not in _NUMPY
+    return walk.compose("dtype", str(dtype) if is_of_others else name)
 
 
 def _masked(value: Any, walk: Walk) -> bytes:
