@@ -182,13 +182,16 @@ def test_a_name_that_takes_no_part_may_be_any(folder: Path, storage: Storage) ->
 def test_what_killed_downloads_left_is_removed(
     folder: Path, storage: Storage, tmp_path: Path
 ) -> None:
+    (folder / "sub" / "c").write_bytes(b"c")
     sync_up(folder, storage)
     left = tmp_path / "copy" / "sub" / ".b.bin.0123456789abcdef.tmp"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"b")
 
-    sync_down(storage, "", tmp_path / "copy")
+    sync_down(storage, "", tmp_path / "copy", include=lambda key: key != "sub/b.bin")
+    assert left.exists()  # a download of it can go on
 
+    sync_down(storage, "", tmp_path / "copy")
     assert not left.exists()
 
 

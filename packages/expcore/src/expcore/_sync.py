@@ -146,8 +146,9 @@ def sync_down(
     extra = sorted(found.keys() - remote.keys())
     pool = _Pool(workers, digests)
     report = pool.run(sorted(remote), is_there, fetch, extra, remove)
-    for kept in {(root / key).parent for key in remote}:
-        sweep(kept)  # all is there, and what killed downloads have left is of no more use
+    if include is None:  # or the half of a file that takes no part would go, too
+        for kept in {(root / key).parent for key in remote}:
+            sweep(kept)  # all is there, and what killed downloads have left is of no more use
     return report
 
 
