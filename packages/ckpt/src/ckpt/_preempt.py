@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -30,13 +29,13 @@ class Preemption:
         self, save: Callable[..., Any], signals: Sequence[signal.Signals] = SIGNALS
     ) -> None:
         self._save, self._process = save, os.getpid()
-        self._noted = threading.Event()
+        self._noted = False  # no Event: a second signal may come while the first one sets it
         self._saved = False
         self._before: dict[int, Any] = {n: signal.signal(n, self._note) for n in signals}
 
     def __call__(self, *args: Any, **kwargs: Any) -> bool:
         """At the end of a step: whether to stop, after having saved."""
-        if not self._noted.is_set():
+        if not self._noted:
             return False
         if not self._saved:
             self._save(*args, **kwargs)
@@ -46,7 +45,7 @@ class Preemption:
     @property
     def noted(self) -> bool:
         """Whether a signal has come."""
-        return self._noted.is_set()
+        return self._noted
 
     def close(self) -> None:
         """Put the signal handlers of before back."""
@@ -62,7 +61,7 @@ class Preemption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() == self._process:
-            self._noted.set()
+            self._noted = True
             outer = getattr(self._before.get(number), "__self__", None)
             if isinstance(outer, Preemption):
                 outer._note(number, frame)
