@@ -59,8 +59,8 @@ def restore_newest(
         try:
             loaded = load(number, path)
         except BrokenFileError as error:
-            # Without its traceback, which would keep all that was read of the file.
-            broken[path] = BrokenFileError(error.path, error.reason)
+            _forget_frames(error)
+            broken[path] = error
             folder.found_broken(path)
         except FileNotFoundError:
             # Another process saved a newer one, and deleted this: look again.
@@ -77,6 +77,14 @@ def restore_newest(
     first, *rest = broken.values()
     others = "".join(f"; nor is {error.path}: {error.reason}" for error in rest)
     raise BrokenFileError(first.path, first.reason + others) from first
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the tracebacks of an error and its causes, which keep all that was read."""
+    if error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        _forget_frames(error.__cause__)
+        _forget_frames(error.__context__)
 
 
 def _warn(restored: str, broken: list[BrokenFileError]) -> None:
