@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
 import pickle
 import sys
@@ -47,6 +48,29 @@ def test_what_a_closed_codebase_left_goes_on_working(zipped, version):
 
     assert Net().late() == "lazy 1"
     assert pickle.loads(pickle.dumps(Color.RED)) is Color.RED
+
+
+def test_modules_may_come_while_garbage_is_collected(zipped, version):
+    """What is collected may import, at the creation of any object."""
+    path, added = zipped(version(1)), itertools.count()
+    threshold = gc.get_threshold()
+
+    def come(phase: str, _: object) -> None:
+        if phase == "stop":
+            sys.modules[f"passing_{next(added)}"] = sys
+
+    gc.callbacks.append(come)
+    gc.set_threshold(1)
+    try:
+        with Codebase(path):
+            from src.utils import VALUE
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(come)
+        for i in range(next(added)):
+            del sys.modules[f"passing_{i}"]
+
+    assert VALUE == 1
 
 
 def test_a_closed_codebase_is_unloaded(zipped, version):

@@ -140,7 +140,7 @@ class World:
         inside = self.name + "."
         return {
             name: module
-            for name, module in list(sys.modules.items())
+            for name, module in sys.modules.copy().items()
             if name == self.name or name.startswith(inside)
         }
 
