@@ -100,7 +100,7 @@ class StreamSource:
 
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file; to open a pipe would wait for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
 def is_path(file: FileOrPath) -> TypeIs[str | os.PathLike[str]]:

@@ -39,7 +39,7 @@ def open_value(path: Path) -> BinaryIO:
 
 def _open_at_once(path: str, flags: int) -> int:
     # Not to wait for whoever writes to a pipe.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
 def write_value(
