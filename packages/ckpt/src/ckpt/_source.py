@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from ckpt.errors import BrokenFileError
+from expcore import open_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +29,7 @@ class PathSource:
     parallel = hasattr(os, "preadv")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.file = open(path, "rb", 0, opener=_open_at_once)  # noqa: SIM115 -- closed by open_source
+        self.file = open(path, "rb", 0, opener=open_at_once)  # noqa: SIM115 -- closed by open_source
         found = os.fstat(self.file.fileno())
         if not stat.S_ISREG(found.st_mode):
             self.file.close()
@@ -96,11 +97,6 @@ class StreamSource:
             buffer[done : done + len(part)] = part
             done += len(part)
         return done
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a file; to open a pipe would wait for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
 def is_path(file: FileOrPath) -> TypeIs[str | os.PathLike[str]]:

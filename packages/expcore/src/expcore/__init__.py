@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from expcore._local import LocalStorage
     from expcore._memory import MemoryStorage
     from expcore._open import open_storage
+    from expcore._opening import open_at_once
     from expcore._pages import anonymous
     from expcore._printable import printable
     from expcore._progress import progress_bar
@@ -82,6 +83,7 @@ __all__ = [
     "digest_tree",
     "flush",
     "make_folders",
+    "open_at_once",
     "open_atomic",
     "open_storage",
     "parse_size",
@@ -120,6 +122,7 @@ _HOMES = {
     "digest_tree": "_digest",
     "flush": "_flush",
     "make_folders": "_folders",
+    "open_at_once": "_opening",
     "open_atomic": "_atomic",
     "open_storage": "_open",
     "parse_size": "_sizes",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from expcore._atomic import open_atomic, write_file
 from expcore._data import copy, is_stream
+from expcore._opening import open_at_once
 from expcore._stream import staged
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def open_value(path: Path) -> BinaryIO:
         IsADirectoryError: It is a folder.
     """
     try:
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 -- the caller closes it
+        file = open(path, "rb", opener=open_at_once)  # noqa: SIM115 -- the caller closes it
     except PermissionError:
         if path.is_dir():  # on Windows
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
@@ -35,11 +36,6 @@ def open_value(path: Path) -> BinaryIO:
         file.close()
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     return file
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Not to wait for whoever writes to a pipe.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
 def write_value(

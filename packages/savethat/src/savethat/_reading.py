@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file; a pipe of that name is empty, where others would wait for ever."""
-    with open(path, "rb", opener=_open) as file:  # a path's takes no opener
+    from expcore import open_at_once
+
+    with open(path, "rb", opener=open_at_once) as file:  # a path's takes no opener
         return file.read() or b""  # None of a pipe that somebody has open
-
-
-def _open(path: str, _flags: int) -> int:
-    return os.open(path, _FLAGS)
 
 
 def decode_json(data: bytes | str) -> Any:
